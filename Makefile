@@ -1,0 +1,154 @@
+# Cloister: login sessions in containers. `make`, `make install`, `sudo make demo`, `sudo make check`.
+PREFIX ?= /usr
+SYSCONFDIR ?= /etc
+DESTDIR ?=
+CC ?= gcc
+MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+LIBDIR ?= $(if $(filter /usr,$(PREFIX)),/lib$(if $(MULTIARCH),/$(MULTIARCH)),$(PREFIX)/lib)
+LIBEXECDIR ?= $(PREFIX)/libexec/cloister
+MANDIR ?= $(PREFIX)/share/man
+VERSION := 0.1.0
+
+B := build
+# What a developer sees as an error must not stop a user's build with a newer compiler.
+WERROR ?=
+
+WARN := -Wall -Wextra -Wformat=2 -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+	-Wcast-qual -Wcast-align -Wwrite-strings -Wundef -Wvla -Wnull-dereference -Wimplicit-fallthrough \
+	-Wswitch-enum -Wconversion $(WERROR)
+HARDEN := -fstack-protector-strong -fstack-clash-protection -fcf-protection -fvisibility=hidden \
+	-fno-strict-aliasing -fno-common
+FORTIFY := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
+IS_CLANG := $(shell $(CC) --version 2>/dev/null | grep -c clang)
+ifeq ($(IS_CLANG),0)
+HARDEN += -ftrivial-auto-var-init=zero -fzero-call-used-regs=used-gpr
+endif
+SANITIZE ?=
+ifneq ($(SANITIZE),)
+FORTIFY :=
+endif
+CFLAGS ?= -O2 -g
+CPPFLAGS += -D_GNU_SOURCE -Iinclude -DCLOISTER_VERSION='"$(VERSION)"' -DCLOISTER_SYSCONFDIR='"$(SYSCONFDIR)"' \
+	-DCLOISTER_PREFIX='"$(PREFIX)"' -DCLOISTER_LIBEXECDIR='"$(LIBEXECDIR)"'
+ALL_CFLAGS = -std=gnu17 $(CFLAGS) $(WARN) $(HARDEN) $(FORTIFY) $(SANITIZE)
+LINK := -Wl,-z,relro,-z,now,-z,noexecstack,-z,defs
+# AddressSanitizer's runtime is only there when the program is linked.
+ifneq ($(SANITIZE),)
+LINK := -Wl,-z,relro,-z,now,-z,noexecstack
+endif
+
+LIB_SRC := $(sort $(wildcard lib/*.c))
+INIT_SRC := $(sort $(wildcard init/*.c))
+PAM_SRC := $(sort $(wildcard pam_module/*.c))
+SHELL_SRC := $(sort $(wildcard shell/*.c))
+CLI_SRC := $(sort $(wildcard cli/*.c))
+UNIT_SRC := $(sort $(wildcard tests/unit/*_test.c))
+PROBE_SRC := $(sort $(wildcard tests/probe/*.c))
+objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
+
+PROGRAMS := $(B)/pam_cloister.so $(B)/cloister-sh $(B)/cloister $(B)/cloister-init
+MAN_SRC := $(sort $(wildcard doc/*.scd))
+MAN := $(patsubst doc/%.scd,$(B)/man/%,$(MAN_SRC))
+
+.PHONY: all
+all: $(PROGRAMS) man
+
+# ---- objects: one set, position independent, linked into a module, PIEs and a static program ----
+$(B)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -fPIC -MMD -MP -c -o $@ $<
+
+$(B)/libcloister.a: $(call objects,$(LIB_SRC))
+	rm -f $@
+	$(AR) rcs $@ $^
+
+$(B)/pam_cloister.so: $(call objects,$(PAM_SRC)) $(B)/libcloister.a pam_module/module.map
+	$(CC) $(ALL_CFLAGS) -shared $(LINK) -Wl,--version-script=pam_module/module.map -Wl,--exclude-libs,ALL $(LDFLAGS) \
+		-o $@ $(filter %.o %.a,$^) -lpam -lcap -lseccomp -lsubid
+
+# Static: it runs in a rootfs that has none of the host's libraries, and no loader of the rootfs may touch it.
+$(B)/cloister-init: $(call objects,$(INIT_SRC)) $(B)/libcloister.a
+	$(CC) $(ALL_CFLAGS) -static-pie $(LINK) $(LDFLAGS) -o $@ $^
+
+$(B)/cloister-sh: $(call objects,$(SHELL_SRC)) $(B)/libcloister.a
+	$(CC) $(ALL_CFLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ -lcap -lseccomp -lsubid
+
+$(B)/cloister: $(call objects,$(CLI_SRC)) $(B)/libcloister.a
+	$(CC) $(ALL_CFLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ -lcap -lseccomp -lsubid -ljson-c
+
+# ---- manual pages ----
+.PHONY: man
+man: $(MAN)
+$(B)/man/%: doc/%.scd
+	@mkdir -p $(@D)
+	scdoc < $< > $@.tmp && mv $@.tmp $@
+
+# ---- unit tests ----
+UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SRC))
+$(B)/tests/%_test: $(B)/obj/tests/unit/%_test.o $(B)/libcloister.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ -lcmocka -lcap -lseccomp -lsubid -ljson-c -lpam
+# Small static programs that tests run inside a rootfs.
+PROBES := $(patsubst tests/probe/%.c,$(B)/probe/%,$(PROBE_SRC))
+$(B)/probe/%: tests/probe/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -g -Wall -Wextra -static -o $@ $<
+
+.PHONY: unit tests
+tests: $(UNIT) $(PROBES)
+unit: $(UNIT)
+	@for t in $(UNIT); do echo "== $$t"; $$t || exit 1; done
+
+# ---- the two commands ----
+.PHONY: demo check needs-build needs-check
+needs-build:
+	@tests/lib/needs.sh build
+needs-check:
+	@tests/lib/needs.sh build check
+demo: needs-build
+	@$(MAKE) --no-print-directory -s all
+	@tests/demo.sh
+check: needs-check
+	@$(MAKE) --no-print-directory all tests
+	@tests/run.sh
+
+# ---- other gates ----
+.PHONY: asan lint format
+asan:
+	$(MAKE) --no-print-directory B=$(B)/asan CC=gcc SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' \
+		$(B)/asan/cloister tests-asan
+.PHONY: tests-asan
+tests-asan: $(UNIT)
+	@tests/lib/asan.sh $(B)
+lint:
+	@tests/lib/lint.sh
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+# ---- installation ----
+INSTALL ?= install
+.PHONY: install uninstall clean
+install: all
+	$(INSTALL) -D -m 0644 $(B)/pam_cloister.so $(DESTDIR)$(LIBDIR)/security/pam_cloister.so
+	$(INSTALL) -D -m 0755 $(B)/cloister-sh $(DESTDIR)$(PREFIX)/bin/cloister-sh
+	$(INSTALL) -D -m 0755 $(B)/cloister $(DESTDIR)$(PREFIX)/bin/cloister
+	$(INSTALL) -D -m 0755 $(B)/cloister-init $(DESTDIR)$(LIBEXECDIR)/cloister-init
+	test -e $(DESTDIR)$(SYSCONFDIR)/cloister/cloister.conf || \
+		$(INSTALL) -D -m 0644 conf/cloister.conf $(DESTDIR)$(SYSCONFDIR)/cloister/cloister.conf
+	$(INSTALL) -d -m 0755 $(DESTDIR)$(SYSCONFDIR)/cloister/cloister.conf.d
+	$(INSTALL) -d -m 0700 $(DESTDIR)/var/lib/cloister
+	$(INSTALL) -D -m 0644 conf/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/cloister
+	for page in $(notdir $(MAN)); do \
+		$(INSTALL) -D -m 0644 $(B)/man/$$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$$page || exit 1; done
+
+# The configuration and users' overlays stay: they are the administrator's.
+uninstall:
+	rm -f $(DESTDIR)$(LIBDIR)/security/pam_cloister.so $(DESTDIR)$(PREFIX)/bin/cloister-sh $(DESTDIR)$(PREFIX)/bin/cloister \
+		$(DESTDIR)$(LIBEXECDIR)/cloister-init $(DESTDIR)$(PREFIX)/share/bash-completion/completions/cloister
+	-rmdir $(DESTDIR)$(LIBEXECDIR) 2>/dev/null
+	for page in $(notdir $(MAN)); do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$$page; done
+
+clean:
+	rm -rf $(B)
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* Paths by descriptor (openat2(2)): no string is resolved twice, none through a link that a user could have placed. */
+#ifndef CLOISTER_PATH_H
+#define CLOISTER_PATH_H
+
+#include <stdbool.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "cloister/error.h"
+
+/*
+ * openat2(2) with its arguments in a row. resolve: RESOLVE_*. O_CLOEXEC is always added.
+ * Returns a descriptor or -errno. No fall-back to openat(2): a kernel without it (before 5.6) is refused.
+ */
+int cloister_openat2(int directory, const char *path, int flags, mode_t mode, unsigned long long resolve);
+
+/* How cloister_path_open_host walks. */
+enum cloister_path_trust {
+	/* The caller has no more rights than the user: resolve as the user would, without magic links. */
+	CLOISTER_PATH_OWN_RIGHTS,
+	/* The caller is root: a symlink is followed only in a directory that root owns and nobody else can write. */
+	CLOISTER_PATH_NO_PLANTED_LINKS,
+	/* The caller is root and every component, the last one included, must be root's and writable by nobody else. */
+	CLOISTER_PATH_ROOT_OWNED,
+};
+
+/*
+ * Opens an absolute path of the host as an O_PATH descriptor, walking it component by component.
+ * flags: O_DIRECTORY or 0, added to O_PATH. A walk never opens a device or a FIFO for real, so it cannot block.
+ * Returns the descriptor (the caller closes it) or -errno with the component that failed in err->path.
+ * Why: CVE-2025-6020 (pam_namespace), LXC CVE-2015-1335, bubblewrap's parent symlink.
+ */
+int cloister_path_open_host(const char *path, int flags, enum cloister_path_trust trust, struct cloister_error *err);
+
+/*
+ * Opens path below root as the session will see it (RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS): symlinks such as
+ * /var/run -> /run stay inside. flags as for open(2). Returns a descriptor or -errno.
+ */
+int cloister_path_open_inside(int root, const char *path, int flags);
+
+/*
+ * Makes the directories of path that are missing below root (mode 0755), and returns an O_PATH descriptor of the
+ * last one. Symlinks stay inside; the last component must not be one (-ELOOP).
+ */
+int cloister_path_make_directory(int root, const char *path, mode_t mode);
+
+/* Likewise, with an empty regular file (mode 0644) as the last component; an existing non-directory is taken as it is. */
+int cloister_path_make_file(int root, const char *path);
+
+/*
+ * Whether text is an absolute path in plain form: starts with '/', has no "//", "." or ".." component, no control character,
+ * no trailing '/' (but "/" itself), and is shorter than PATH_MAX. Pure.
+ */
+bool cloister_path_is_plain(const char *text);
+
+#endif

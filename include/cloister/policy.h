@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/* What the configuration says for one user: plain data, computed without any privilege or system call. */
+#ifndef CLOISTER_POLICY_H
+#define CLOISTER_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "cloister/account.h"
+#include "cloister/config.h"
+#include "cloister/error.h"
+
+enum cloister_writable { CLOISTER_WRITABLE_OVERLAY, CLOISTER_WRITABLE_TMPFS, CLOISTER_WRITABLE_NO, CLOISTER_WRITABLE_DIRECT };
+enum cloister_home { CLOISTER_HOME_BIND, CLOISTER_HOME_PRIVATE, CLOISTER_HOME_TMPFS, CLOISTER_HOME_NONE };
+enum cloister_network { CLOISTER_NETWORK_NONE, CLOISTER_NETWORK_HOST, CLOISTER_NETWORK_PASTA, CLOISTER_NETWORK_NETNS };
+enum cloister_users { CLOISTER_USERS_SAME, CLOISTER_USERS_ROOT, CLOISTER_USERS_HOST };
+enum cloister_scope { CLOISTER_SCOPE_SESSION, CLOISTER_SCOPE_USER };
+enum cloister_entry_kind { CLOISTER_ENTRY_AUTO, CLOISTER_ENTRY_CHILD, CLOISTER_ENTRY_PROCESS };
+
+#define CLOISTER_LINGER_FOREVER (-1)
+/* Where shifted ids go for a user without a range of their own in /etc/subuid; nothing else on a Linux system uses it. */
+#define CLOISTER_ID_BASE_DEFAULT 1879048192U
+#define CLOISTER_ID_COUNT_DEFAULT 65536U
+
+struct cloister_bind {
+	char *source;
+	char *target;
+	bool read_only;
+};
+
+struct cloister_tmpfs {
+	char *path;
+	uint64_t size; /* bytes; 0: the kernel's default */
+};
+
+struct cloister_policy {
+	bool isolate;
+	char *rootfs;
+	enum cloister_writable writable;
+	char *state;
+	enum cloister_home home;
+	struct cloister_bind *binds;
+	size_t n_binds;
+	struct cloister_tmpfs *tmpfs;
+	size_t n_tmpfs;
+	char **masks;
+	size_t n_masks;
+	enum cloister_network network;
+	char *network_name; /* of netns:NAME; else NULL */
+	enum cloister_users users;
+	char *hostname;
+	char *shell; /* NULL: the passwd shell */
+	enum cloister_scope scope;
+	long linger; /* seconds; 0 no, CLOISTER_LINGER_FOREVER yes */
+	uint64_t capabilities; /* bit n: capability n is kept */
+	bool no_new_privs;
+	bool seccomp;
+	uint64_t memory_max; /* bytes; 0: none */
+	uint64_t pids_max;   /* 0: none */
+	char *cpu_max;       /* text for cgroup v2's cpu.max; NULL: none */
+	char *io_max;        /* NULL: none */
+	enum cloister_entry_kind entry;
+	unsigned timeout; /* seconds */
+	/* `id_range`: the unprivileged range for shifted ids. Both 0: the user's in /etc/subuid, else the default above. */
+	uint32_t id_base;
+	uint32_t id_count;
+};
+
+/* The values of tokens that do not come from the account: %s and %H. */
+struct cloister_tokens {
+	const char *session_id;
+	const char *host_name;
+};
+
+/*
+ * Which settings hold for this account. [default], then [group:NAME] of the user's groups, then [user:NAME];
+ * of the same kind the later line wins. `bind`, `tmpfs`, `mask` may be repeated: lines of one kind add
+ * up, and a more specific kind replaces the list of a less specific one. uid 0 is isolated only by its own [user:root].
+ *
+ * Where the configuration has faults, or a value that is wrong (unknown key, unknown word, bad number):
+ * - the user is refused (an error, -EINVAL, naming file:line) when the fault concerns them: it stands in a section that
+ *   names them or a group of theirs, or it stands in [default] or outside any section and the readable lines isolate the user;
+ * - else the result is a policy with isolate = false: nobody else is touched.
+ * uid 0 is concerned only by [user:root].
+ *
+ * On success *out is owned by the caller (cloister_policy_free).
+ */
+int cloister_policy_for_user(const struct cloister_config *config, const struct cloister_account *account,
+			     const struct cloister_tokens *tokens, struct cloister_policy **out, struct cloister_error *err);
+
+/*
+ * Every key that the configuration knows, with a one-line help text, in the order of the manual; ends with a NULL key.
+ * The manual, --help and the completion are held against it by a test.
+ */
+struct cloister_key {
+	const char *key;
+	const char *values;
+	const char *standard; /* the default, as text */
+	bool repeated;
+};
+extern const struct cloister_key cloister_keys[];
+
+/*
+ * Checks one "key = value" without a user (as `cloister run --set` and `cloister check` do).
+ * Returns 0 or -EINVAL with a text that says what would be right.
+ */
+int cloister_policy_check_value(const char *key, const char *value, struct cloister_error *err);
+
+/* Frees a policy; NULL is allowed. */
+void cloister_policy_free(struct cloister_policy *policy);
+
+static inline void cloister_cleanup_policy(struct cloister_policy **policy)
+{
+	cloister_policy_free(*policy);
+}
+#define _cleanup_policy_ __attribute__((cleanup(cloister_cleanup_policy)))
+
+#endif
