@@ -36,19 +36,19 @@ static inline void cloister_cleanup_fclose(FILE *const *file)
 #define _cleanup_fclose_ __attribute__((cleanup(cloister_cleanup_fclose)))
 
 /* Gives the descriptor to the caller and leaves -1 behind, so that the scope does not close it. */
-#define TAKE_FD(fd)                    \
-	({                             \
-		int take_fd_ = (fd);   \
-		(fd) = -1;             \
-		take_fd_;              \
+#define TAKE_FD(fd)                  \
+	({                           \
+		int take_fd_ = (fd); \
+		(fd) = -1;           \
+		take_fd_;            \
 	})
 
 /* The same for a pointer. */
-#define TAKE_PTR(pointer)                              \
-	({                                             \
+#define TAKE_PTR(pointer)                                \
+	({                                               \
 		__typeof__(pointer) take_p_ = (pointer); \
-		(pointer) = NULL;                      \
-		take_p_;                               \
+		(pointer) = NULL;                        \
+		take_p_;                                 \
 	})
 
 #endif

@@ -14,9 +14,9 @@
 
 #include "cloister/error.h"
 
-#define CLOISTER_CONFIG_SIZE_MAX (1024U * 1024U) /* bytes of one file */
-#define CLOISTER_CONFIG_LINE_MAX 4096U           /* bytes of one line */
-#define CLOISTER_CONFIG_DROPINS_MAX 256U         /* files of one cloister.conf.d */
+#define CLOISTER_CONFIG_SIZE_MAX    (1024U * 1024U) /* bytes of one file */
+#define CLOISTER_CONFIG_LINE_MAX    4096U           /* bytes of one line */
+#define CLOISTER_CONFIG_DROPINS_MAX 256U            /* files of one cloister.conf.d */
 
 enum cloister_section_kind {
 	CLOISTER_SECTION_NONE, /* a line before any section, or under a header that is none */
@@ -61,7 +61,7 @@ struct cloister_config {
  * Returns 0 or -ENOMEM.
  */
 int cloister_config_parse(struct cloister_config *config, const char *text, size_t size, const char *file_name,
-			  struct cloister_error *err);
+                          struct cloister_error *err);
 
 /*
  * Loads a configuration.

@@ -45,12 +45,13 @@ int cloister_path_open_inside(int root, const char *path, int flags);
  */
 int cloister_path_make_directory(int root, const char *path, mode_t mode);
 
-/* Likewise, with an empty regular file (mode 0644) as the last component; an existing non-directory is taken as it is. */
+/* Likewise, with an empty regular file (mode 0644) as the last component; an existing non-directory is taken as it is.
+ */
 int cloister_path_make_file(int root, const char *path);
 
 /*
- * Whether text is an absolute path in plain form: starts with '/', has no "//", "." or ".." component, no control character,
- * no trailing '/' (but "/" itself), and is shorter than PATH_MAX. Pure.
+ * Whether text is an absolute path in plain form: starts with '/', has no "//", "." or ".." component, no control
+ * character, no trailing '/' (but "/" itself), and is shorter than PATH_MAX. Pure.
  */
 bool cloister_path_is_plain(const char *text);
 

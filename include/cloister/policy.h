@@ -12,7 +12,12 @@
 #include "cloister/config.h"
 #include "cloister/error.h"
 
-enum cloister_writable { CLOISTER_WRITABLE_OVERLAY, CLOISTER_WRITABLE_TMPFS, CLOISTER_WRITABLE_NO, CLOISTER_WRITABLE_DIRECT };
+enum cloister_writable {
+	CLOISTER_WRITABLE_OVERLAY,
+	CLOISTER_WRITABLE_TMPFS,
+	CLOISTER_WRITABLE_NO,
+	CLOISTER_WRITABLE_DIRECT
+};
 enum cloister_home { CLOISTER_HOME_BIND, CLOISTER_HOME_PRIVATE, CLOISTER_HOME_TMPFS, CLOISTER_HOME_NONE };
 enum cloister_network { CLOISTER_NETWORK_NONE, CLOISTER_NETWORK_HOST, CLOISTER_NETWORK_PASTA, CLOISTER_NETWORK_NETNS };
 enum cloister_users { CLOISTER_USERS_SAME, CLOISTER_USERS_ROOT, CLOISTER_USERS_HOST };
@@ -20,8 +25,9 @@ enum cloister_scope { CLOISTER_SCOPE_SESSION, CLOISTER_SCOPE_USER };
 enum cloister_entry_kind { CLOISTER_ENTRY_AUTO, CLOISTER_ENTRY_CHILD, CLOISTER_ENTRY_PROCESS };
 
 #define CLOISTER_LINGER_FOREVER (-1)
-/* Where shifted ids go for a user without a range of their own in /etc/subuid; nothing else on a Linux system uses it. */
-#define CLOISTER_ID_BASE_DEFAULT 1879048192U
+/* Where shifted ids go for a user without a range of their own in /etc/subuid; nothing else on a Linux system uses it.
+ */
+#define CLOISTER_ID_BASE_DEFAULT  1879048192U
 #define CLOISTER_ID_COUNT_DEFAULT 65536U
 
 struct cloister_bind {
@@ -53,7 +59,7 @@ struct cloister_policy {
 	char *hostname;
 	char *shell; /* NULL: the passwd shell */
 	enum cloister_scope scope;
-	long linger; /* seconds; 0 no, CLOISTER_LINGER_FOREVER yes */
+	long linger;           /* seconds; 0 no, CLOISTER_LINGER_FOREVER yes */
 	uint64_t capabilities; /* bit n: capability n is kept */
 	bool no_new_privs;
 	bool seccomp;
@@ -63,7 +69,8 @@ struct cloister_policy {
 	char *io_max;        /* NULL: none */
 	enum cloister_entry_kind entry;
 	unsigned timeout; /* seconds */
-	/* `id_range`: the unprivileged range for shifted ids. Both 0: the user's in /etc/subuid, else the default above. */
+	/* `id_range`: the unprivileged range for shifted ids. Both 0: the user's in /etc/subuid, else the default
+	 * above. */
 	uint32_t id_base;
 	uint32_t id_count;
 };
@@ -81,14 +88,16 @@ struct cloister_tokens {
  *
  * Where the configuration has faults, or a value that is wrong (unknown key, unknown word, bad number):
  * - the user is refused (an error, -EINVAL, naming file:line) when the fault concerns them: it stands in a section that
- *   names them or a group of theirs, or it stands in [default] or outside any section and the readable lines isolate the user;
+ *   names them or a group of theirs, or it stands in [default] or outside any section and the readable lines isolate
+ * the user;
  * - else the result is a policy with isolate = false: nobody else is touched.
  * uid 0 is concerned only by [user:root].
  *
  * On success *out is owned by the caller (cloister_policy_free).
  */
 int cloister_policy_for_user(const struct cloister_config *config, const struct cloister_account *account,
-			     const struct cloister_tokens *tokens, struct cloister_policy **out, struct cloister_error *err);
+                             const struct cloister_tokens *tokens, struct cloister_policy **out,
+                             struct cloister_error *err);
 
 /*
  * Every key that the configuration knows, with a one-line help text, in the order of the manual; ends with a NULL key.

@@ -11,7 +11,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Drops every capability but those of keep (bit n) from the bounding set, unknown newer ones included. Needs CAP_SETPCAP. */
+/* Drops every capability but those of keep (bit n) from the bounding set, unknown newer ones included. Needs
+ * CAP_SETPCAP. */
 int cloister_drop_bounding_set(uint64_t keep);
 
 /*
@@ -21,7 +22,8 @@ int cloister_drop_bounding_set(uint64_t keep);
  */
 int cloister_lock_securebits(void);
 
-/* Sets permitted and effective to the given sets, inheritable to that too where ambient is asked for, clears ambient first. */
+/* Sets permitted and effective to the given sets, inheritable to that too where ambient is asked for, clears ambient
+ * first. */
 int cloister_set_capabilities(uint64_t permitted, bool ambient);
 
 /* prctl(PR_SET_NO_NEW_PRIVS). */

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/* cloister check [USER]: what would fail, before anybody is locked out. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "cloister/cleanup.h"
+#include "cloister/path.h"
+
+static const char usage[] = "usage: cloister check [--config FILE] [USER]\n"
+			    "Checks the configuration, the user's rootfs and plan, the PAM stacks and sshd_config.\n"
+			    "Exit status: 0 when nothing would fail, 1 when something would.\n";
+
+struct findings {
+	int errors;
+};
+
+static void __attribute__((format(printf, 2, 3))) report_error(struct findings *findings, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	fputs("error: ", stdout);
+	vprintf(format, args);
+	putchar('\n');
+	va_end(args);
+	findings->errors++;
+}
+
+static void check_faults(const struct cloister_config *config, struct findings *findings)
+{
+	for (size_t i = 0; i < config->n_faults; i++) {
+		const struct cloister_config_fault *fault = &config->faults[i];
+
+		report_error(findings, "%s:%u: %s", fault->file, fault->line, fault->text);
+	}
+	for (size_t i = 0; i < config->n_entries; i++) {
+		const struct cloister_config_entry *entry = &config->entries[i];
+		struct cloister_error err = {0};
+
+		if (cloister_policy_check_value(entry->key, entry->value, &err) < 0)
+			report_error(findings, "%s:%u: %s = %s: %s", entry->file, entry->line, entry->key, entry->value,
+			             err.text);
+	}
+}
+
+/* Opens, as a session would, what the plan takes from the host. */
+static void check_sources(const struct cloister_plan *plan, struct findings *findings)
+{
+	for (size_t i = 0; i < plan->n_rows; i++) {
+		const struct cloister_row *row = &plan->rows[i];
+		struct cloister_error err = {0};
+		char line[2048];
+
+		if (*row->source == '\0')
+			continue;
+		int _cleanup_close_ fd = cloister_path_open_host(row->source, 0,
+		                                                 plan->privileged ? CLOISTER_PATH_NO_PLANTED_LINKS
+		                                                                  : CLOISTER_PATH_OWN_RIGHTS,
+		                                                 &err);
+		if (fd < 0)
+			report_error(findings, "%s: %s%s", cloister_row_name(row->kind),
+			             cloister_error_line(&err, line, sizeof(line)),
+			             row->kind == CLOISTER_ROW_ROOT || row->kind == CLOISTER_ROW_OVERLAY
+			                     ? " (make one with mmdebstrap, see cloister(8), or use rootfs = /)"
+			                     : "");
+		/* The shell is looked for in a rootfs that is a plain directory; an overlay may add it. */
+		if (fd >= 0 && (row->kind == CLOISTER_ROW_ROOT || row->kind == CLOISTER_ROW_OVERLAY)) {
+			int _cleanup_close_ shell = cloister_path_open_inside(fd, plan->shell, O_PATH);
+
+			if (shell < 0 && strcmp(row->source, "/") != 0)
+				report_error(findings, "shell: %s is not in the rootfs %s", plan->shell, row->source);
+		}
+	}
+}
+
+/* The words of a pam.d line: type, control and module; false for a comment or another type. */
+static bool is_session_line(const char *line, char *module, size_t size)
+{
+	char type[32], control[128], name[128];
+
+	if (*line == '-')
+		line++;
+	if (sscanf(line, "%31s [%126[^]]] %127s", type, control, name) != 3 &&
+	    sscanf(line, "%31s %127s %127s", type, control, name) != 3)
+		return false;
+	snprintf(module, size, "%s", name);
+	return strcmp(type, "session") == 0;
+}
+
+static void check_pam_stack(const char *service, bool needed, struct findings *findings)
+{
+	char path[64], text[1024], module[128], after[128] = "";
+	bool found = false;
+
+	snprintf(path, sizeof(path), "/etc/pam.d/%s", service);
+	FILE _cleanup_fclose_ *file = fopen(path, "re");
+	if (file == NULL)
+		return;
+	while (fgets(text, sizeof(text), file) != NULL) {
+		if (!is_session_line(text, module, sizeof(module)))
+			continue;
+		if (strstr(module, "pam_cloister.so") != NULL) {
+			found = true;
+			*after = '\0';
+		} else if (found && *after == '\0') {
+			snprintf(after, sizeof(after), "%s", module);
+		}
+	}
+	if (!found)
+		printf("%s: %s has no pam_cloister.so line: logins through it are not isolated\n",
+		       needed ? "warning" : "note", path);
+	else if (*after != '\0')
+		printf("warning: %s: pam_cloister.so should be the last session line, and %s follows\n", path, after);
+	else
+		printf("ok: %s ends with pam_cloister.so\n", path);
+	(void)findings;
+}
+
+/* What a login shell alone cannot contain: it is never asked for a forward or for internal-sftp. */
+static void check_login_shell(const struct cloister_account *account)
+{
+	const char *slash = strrchr(account->shell, '/');
+
+	if (slash == NULL || strcmp(slash + 1, "cloister-sh") != 0)
+		return;
+	printf("note: the login shell of %s is cloister-sh. Without pam_cloister.so in /etc/pam.d/sshd, forwards and "
+	       "internal-sftp\n"
+	       "      do not pass through it. In sshd_config:\n"
+	       "        Match User %s\n"
+	       "            DisableForwarding yes\n"
+	       "        Subsystem sftp /usr/lib/openssh/sftp-server\n",
+	       account->name, account->name);
+}
+
+static void check_user(const struct cli_options *options, struct findings *findings)
+{
+	struct cli_subject subject = {0};
+	struct cloister_error err = {0};
+	char line[2048];
+
+	int r = cli_subject_find(options, &subject, &err);
+	if (r == 0)
+		r = cli_subject_plan(&subject, true, &err);
+	if (r < 0) {
+		report_error(findings, "%s: %s", options->user, cloister_error_line(&err, line, sizeof(line)));
+	} else {
+		printf("%s: %s is %sisolated\n", subject.policy->isolate ? "ok" : "note", options->user,
+		       subject.policy->isolate ? "" : "not ");
+		check_sources(subject.plan, findings);
+		check_login_shell(subject.account);
+	}
+	if (*subject.init_path != '\0') {
+		int _cleanup_close_ fd =
+			cloister_path_open_host(subject.init_path, 0,
+		                                geteuid() == 0 ? CLOISTER_PATH_ROOT_OWNED : CLOISTER_PATH_OWN_RIGHTS,
+		                                &err);
+		if (fd < 0)
+			report_error(findings, "init: %s", cloister_error_line(&err, line, sizeof(line)));
+	}
+	cli_subject_clear(&subject);
+}
+
+int cli_check(int argc, char **argv)
+{
+	struct cloister_config _cleanup_config_ *config = NULL;
+	struct cli_options options;
+	struct findings findings = {0};
+	struct cloister_error err = {0};
+	char line[2048];
+
+	int first = cli_options_parse(argc, argv, usage, &options);
+	if (first < 0)
+		return CLI_FAILED;
+	if (cloister_config_load(options.configuration, geteuid() == 0, &config, &err) < 0)
+		report_error(&findings, "configuration: %s", cloister_error_line(&err, line, sizeof(line)));
+	else
+		check_faults(config, &findings);
+	if (argv[first] != NULL) {
+		options.user = argv[first];
+		check_user(&options, &findings);
+	}
+	check_pam_stack("sshd", true, &findings);
+	check_pam_stack("login", false, &findings);
+	check_pam_stack("su", false, &findings);
+	free(options.settings);
+	printf("%d error%s\n", findings.errors, findings.errors == 1 ? "" : "s");
+	return findings.errors == 0 ? 0 : 1;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* The verbs of cloister(8): each takes the arguments from its own name on and returns an exit status. */
+#ifndef CLOISTER_CLI_H
+#define CLOISTER_CLI_H
+
+#include <stdbool.h>
+
+#include "cloister/account.h"
+#include "cloister/config.h"
+#include "cloister/error.h"
+#include "cloister/plan.h"
+#include "cloister/policy.h"
+#include "cloister/session.h"
+
+#define CLI_FAILED 125
+
+/* What every verb may be given before its own arguments. */
+struct cli_options {
+	const char *configuration; /* --config or CLOISTER_CONF; NULL: the standard places */
+	const char *user;
+	const char *rootfs;
+	char **settings; /* --set key=value */
+	int n_settings;
+	bool json;
+};
+
+int cli_run(int argc, char **argv);
+int cli_plan(int argc, char **argv);
+int cli_check(int argc, char **argv);
+
+/* Prints "cloister: LINE" and returns CLI_FAILED. */
+int cli_fail(const struct cloister_error *err);
+
+/* Parses the options that verbs share; returns the index of the first other argument, -1 after printing what is wrong.
+ */
+int cli_options_parse(int argc, char **argv, const char *usage, struct cli_options *options);
+
+/* The path of cloister-init for this program. */
+int cli_init_path(char *path, size_t size);
+
+/* Everything that leads to a plan; the members are the caller's (cli_subject_clear). */
+struct cli_subject {
+	struct cloister_config *config;
+	struct cloister_account *account;
+	struct cloister_policy *policy;
+	struct cloister_plan *plan;
+	char session_id[CLOISTER_SESSION_ID_MAX];
+	char init_path[4096];
+};
+
+/* Loads configuration, account (by name, or the caller's when NULL) and policy with the options applied. */
+int cli_subject_find(const struct cli_options *options, struct cli_subject *subject, struct cloister_error *err);
+/* Adds the plan, for a session that `cloister run` or a PAM login would make. */
+int cli_subject_plan(struct cli_subject *subject, bool shell_check, struct cloister_error *err);
+void cli_subject_clear(struct cli_subject *subject);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/* cloister run: a session by hand. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "cloister/cleanup.h"
+#include "cloister/run.h"
+
+static const char usage[] =
+	"usage: cloister run [--user USER] [--rootfs DIRECTORY] [--set KEY=VALUE]... [--config FILE] [-- COMMAND...]\n"
+	"Starts a session and runs COMMAND, or the user's login shell, in it.\n"
+	"Exit status: the command's own; 125 when the session could not be started.\n";
+
+/* What login(1) would give: the outer environment is root's. */
+static int login_environment(const struct cli_subject *subject, char **environment, size_t size)
+{
+	const char *const kept[] = {"TERM", "LANG", "COLORTERM", "TZ"};
+	size_t n = 0;
+
+	if (asprintf(&environment[n++], "HOME=%s", subject->account->home) < 0 ||
+	    asprintf(&environment[n++], "USER=%s", subject->account->name) < 0 ||
+	    asprintf(&environment[n++], "LOGNAME=%s", subject->account->name) < 0 ||
+	    asprintf(&environment[n++], "SHELL=%s", subject->plan->shell) < 0 ||
+	    asprintf(&environment[n++], "PATH=/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin") < 0)
+		return -ENOMEM;
+	for (size_t i = 0; i < sizeof(kept) / sizeof(*kept) && n + 1 < size; i++) {
+		const char *value = getenv(kept[i]);
+
+		if (value != NULL && asprintf(&environment[n++], "%s=%s", kept[i], value) < 0)
+			return -ENOMEM;
+	}
+	environment[n] = NULL;
+	return 0;
+}
+
+static int run_subject(struct cli_subject *subject, char **command, int *status, struct cloister_error *err)
+{
+	char *environment[16] = {NULL};
+	char _cleanup_free_ *name = NULL;
+	const char *slash = strrchr(subject->plan->shell, '/');
+	char *shell_argv[] = {NULL, NULL};
+
+	if (asprintf(&name, "-%s", slash != NULL ? slash + 1 : subject->plan->shell) < 0)
+		return cloister_fail(err, ENOMEM, "run", NULL, "no memory");
+	shell_argv[0] = name;
+	int r = login_environment(subject, environment, sizeof(environment) / sizeof(*environment));
+	struct cloister_run run = {.plan = subject->plan,
+	                           .account = subject->account,
+	                           .init_path = subject->init_path,
+	                           .program = command[0] != NULL ? command[0] : subject->plan->shell,
+	                           .argv = command[0] != NULL ? command : shell_argv,
+	                           .environment = environment};
+	if (r == 0)
+		r = setenv("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin", 1);
+	if (r == 0)
+		r = cloister_run(&run, status, err);
+	else
+		r = cloister_fail(err, ENOMEM, "run", NULL, "no memory");
+	for (size_t i = 0; environment[i] != NULL; i++)
+		free(environment[i]);
+	return r;
+}
+
+int cli_run(int argc, char **argv)
+{
+	struct cli_subject subject = {0};
+	struct cli_options options;
+	struct cloister_error err = {0};
+	int status = 0;
+
+	int first = cli_options_parse(argc, argv, usage, &options);
+	if (first < 0)
+		return CLI_FAILED;
+	int r = cli_subject_find(&options, &subject, &err);
+	if (r == 0)
+		r = cli_subject_plan(&subject, argv[first] == NULL, &err);
+	if (r == 0)
+		r = run_subject(&subject, argv + first, &status, &err);
+	cli_subject_clear(&subject);
+	free(options.settings);
+	if (r < 0)
+		return cli_fail(&err);
+	cloister_exit_like(status);
+}

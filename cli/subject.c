@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* From command line options to a policy and a plan. */
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "cloister/cleanup.h"
+#include "cloister/terminal.h"
+
+int cli_fail(const struct cloister_error *err)
+{
+	char line[2048];
+
+	fprintf(stderr, "cloister: %s\n", cloister_error_line(err, line, sizeof(line)));
+	return CLI_FAILED;
+}
+
+int cli_options_parse(int argc, char **argv, const char *usage, struct cli_options *options)
+{
+	static const struct option names[] = {{"config", required_argument, NULL, 'c'},
+	                                      {"user", required_argument, NULL, 'u'},
+	                                      {"rootfs", required_argument, NULL, 'r'},
+	                                      {"set", required_argument, NULL, 's'},
+	                                      {"json", no_argument, NULL, 'j'},
+	                                      {"help", no_argument, NULL, 'h'},
+	                                      {NULL, 0, NULL, 0}};
+	int option;
+
+	*options = (struct cli_options){.configuration = getenv("CLOISTER_CONF")};
+	options->settings = calloc((size_t)argc + 1, sizeof(char *));
+	if (options->settings == NULL)
+		return -1;
+	while ((option = getopt_long(argc, argv, "+c:u:r:s:jh", names, NULL)) != -1) {
+		switch (option) {
+		case 'c':
+			options->configuration = optarg;
+			break;
+		case 'u':
+			options->user = optarg;
+			break;
+		case 'r':
+			options->rootfs = optarg;
+			break;
+		case 's':
+			options->settings[options->n_settings++] = optarg;
+			break;
+		case 'j':
+			options->json = true;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			exit(0);
+		default:
+			fputs(usage, stderr);
+			return -1;
+		}
+	}
+	return optind;
+}
+
+int cli_init_path(char *path, size_t size)
+{
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (n < 0)
+		return -errno;
+	self[n] = '\0';
+	return cloister_init_path(self, path, size);
+}
+
+/* The options as one more section of the user's own, after the files. */
+static int apply_settings(const struct cli_options *options, struct cli_subject *subject, struct cloister_error *err)
+{
+	char _cleanup_free_ *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	if (out == NULL)
+		return cloister_fail(err, errno, "options", NULL, "no memory");
+	fprintf(out, "[user:%s]\n", subject->account->name);
+	if (options->rootfs != NULL)
+		fprintf(out, "rootfs = %s\n", options->rootfs);
+	for (int i = 0; i < options->n_settings; i++)
+		fprintf(out, "%s\n", options->settings[i]);
+	if (fclose(out) != 0)
+		return cloister_fail(err, ENOMEM, "options", NULL, "no memory");
+	if (options->rootfs == NULL && options->n_settings == 0)
+		return 0;
+	return cloister_config_parse(subject->config, text, size, "--set", err);
+}
+
+int cli_subject_find(const struct cli_options *options, struct cli_subject *subject, struct cloister_error *err)
+{
+	char host_name[HOST_NAME_MAX + 1] = "localhost";
+	const struct cloister_tokens tokens = {.session_id = subject->session_id, .host_name = host_name};
+
+	int r = cloister_config_load(options->configuration, geteuid() == 0, &subject->config, err);
+	if (r == -ENOENT && options->configuration == NULL) {
+		subject->config = calloc(1, sizeof(*subject->config));
+		r = subject->config == NULL ? -ENOMEM : 0;
+	}
+	if (r == 0)
+		r = options->user != NULL ? cloister_account_by_name(options->user, &subject->account, err)
+		                          : cloister_account_by_uid(getuid(), &subject->account, err);
+	if (r == 0)
+		r = cloister_session_new_id(subject->account->name, subject->session_id);
+	if (r == 0)
+		r = apply_settings(options, subject, err);
+	if (r < 0)
+		return r;
+	gethostname(host_name, sizeof(host_name) - 1);
+	return cloister_policy_for_user(subject->config, subject->account, &tokens, &subject->policy, err);
+}
+
+int cli_subject_plan(struct cli_subject *subject, bool shell_check, struct cloister_error *err)
+{
+	char terminal[PATH_MAX];
+	struct cloister_plan_facts facts = {.privileged = geteuid() == 0,
+	                                    .session_id = subject->session_id,
+	                                    .init_path = subject->init_path,
+	                                    .shell_check = shell_check};
+
+	int r = cli_init_path(subject->init_path, sizeof(subject->init_path));
+	if (r < 0)
+		return cloister_fail(err, -r, "init", NULL, "cannot tell where cloister-init is");
+	r = cloister_id_range_find(subject->policy, subject->account, facts.privileged, &facts.range, err);
+	if (r < 0)
+		return r;
+	if (facts.privileged) {
+		facts.terminal = CLOISTER_TERMINAL_RELAY;
+	} else if (cloister_terminal_path(terminal, sizeof(terminal)) == 0) {
+		facts.terminal = CLOISTER_TERMINAL_BIND;
+		facts.terminal_path = terminal;
+	}
+	return cloister_plan_build(subject->policy, subject->account, &facts, &subject->plan, err);
+}
+
+void cli_subject_clear(struct cli_subject *subject)
+{
+	cloister_plan_free(subject->plan);
+	cloister_policy_free(subject->policy);
+	cloister_account_free(subject->account);
+	cloister_config_free(subject->config);
+	*subject = (struct cli_subject){0};
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* How a process gets into a session: the steps of a freshly forked child, before it does anything else. */
+#ifndef CLOISTER_ENTRY_H
+#define CLOISTER_ENTRY_H
+
+#include <stdbool.h>
+
+#include "cloister/session.h"
+
+struct cloister_entry {
+	const struct cloister_session *session;
+	/* The child still has its own setuid(2) to do: it keeps CAP_SETUID and CAP_SETGID of the session's user
+	 * namespace for it. */
+	bool login_program;
+	int pty;          /* number of the session's pty that becomes the controlling terminal; -1: none */
+	unsigned pty_fds; /* bit n: descriptor n (0, 1, 2) becomes that pty */
+};
+
+/*
+ * Puts the calling process, the only thread of a child made after cloister_entry_prepare, into the session: namespaces,
+ * ids, keyring, privileges, descriptors above 2 close-on-exec, root and working directory. Async-signal-safe. Returns
+ * 0, or -errno with *step naming what failed: the caller must then _exit(2) without a line of anybody else's code.
+ */
+int cloister_entry_enter(const struct cloister_entry *entry, const char **step);
+
+/*
+ * Sends the next children of the calling thread into the session's pid namespace (setns(2) on init's pidfd);
+ * own_namespace, a descriptor of /proc/self/ns/pid, takes that back. 0 or -errno.
+ */
+int cloister_entry_prepare(const struct cloister_session *session);
+int cloister_entry_take_back(int own_namespace);
+
+/* Becomes the user for good: groups, gid, uid, and proof that they cannot be regained. For our own children, not login
+ * programs'. */
+int cloister_entry_become_user(const struct cloister_session *session, const gid_t *groups, size_t n_groups,
+                               const char **step);
+
+#endif

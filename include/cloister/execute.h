@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The executor: carries the rows of a plan out, one after the other, as PID 1 of the new namespaces. It knows kinds of
+ * rows; what a session is made of is the plan's business.
+ */
+#ifndef CLOISTER_EXECUTE_H
+#define CLOISTER_EXECUTE_H
+
+#include "cloister/error.h"
+#include "cloister/plan.h"
+
+struct cloister_execution {
+	const struct cloister_plan *plan;
+	int *sources;        /* one for each row, see source.h; closed as they are used */
+	const void *seccomp; /* struct sock_filter[] */
+	uint16_t seccomp_length;
+	int root; /* the new root, from its row on; -1 before */
+	uint64_t root_device, root_inode;
+	int held_terminal; /* keeps the number of a bound /dev/pts/N alive; -1: none */
+};
+
+/*
+ * Carries out every row. On failure it stops at once, and the error names the row's step, its path and the errno; the
+ * caller must then exit: the namespaces, and all that was built in them, go with it.
+ */
+int cloister_execute(struct cloister_execution *execution, struct cloister_error *err);
+
+/* Rows whose carrying out is a file of its own. source: the row's descriptor or -1; it stays the caller's. */
+int cloister_carry_account(struct cloister_execution *execution, const struct cloister_row *row, int source,
+                           struct cloister_error *err);
+int cloister_carry_shell(struct cloister_execution *execution, const struct cloister_row *row, int source,
+                         struct cloister_error *err);
+int cloister_carry_terminal(struct cloister_execution *execution, const struct cloister_row *row, int source,
+                            struct cloister_error *err);
+int cloister_carry_verify(struct cloister_execution *execution, const struct cloister_row *row, int source,
+                          struct cloister_error *err);
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The plan: the complete, ordered list of what will be done for one session. Plain data, computed without any
+ * privilege, printable. A new mount is a new row here; the executor (execute.h) knows kinds of rows, not sessions.
+ */
+#ifndef CLOISTER_PLAN_H
+#define CLOISTER_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "cloister/account.h"
+#include "cloister/error.h"
+#include "cloister/ids.h"
+#include "cloister/policy.h"
+
+#define CLOISTER_SHELL_PATH   "/usr/bin/cloister-sh"
+#define CLOISTER_SESSION_FILE "/run/cloister/session"
+
+enum cloister_row_kind {
+	CLOISTER_ROW_ROOT,      /* source, a directory, becomes the root */
+	CLOISTER_ROW_OVERLAY,   /* an overlay over source becomes the root; data: the state directory, or "" for a tmpfs
+	                         */
+	CLOISTER_ROW_TMPFS,     /* data: options of tmpfs(5) */
+	CLOISTER_ROW_DEVICE,    /* the host's device node source on target */
+	CLOISTER_ROW_DEVPTS,    /* the session's own instance */
+	CLOISTER_ROW_MQUEUE,    /* the session's own instance */
+	CLOISTER_ROW_PROC,      /* of the session's pid namespace */
+	CLOISTER_ROW_BIND,      /* source on target */
+	CLOISTER_ROW_TERMINAL,  /* the terminal that existed before the session, source, on target */
+	CLOISTER_ROW_SYMLINK,   /* target -> data */
+	CLOISTER_ROW_DIRECTORY, /* an empty directory */
+	CLOISTER_ROW_FILE,      /* target with the content data */
+	CLOISTER_ROW_ACCOUNT,   /* the line data in target, a passwd(5) or group(5), where the rootfs has none for it */
+	CLOISTER_ROW_MASK,      /* nothing to see at target */
+	CLOISTER_ROW_READ_ONLY, /* target, as it is, read-only */
+	CLOISTER_ROW_PIVOT,     /* the new root becomes /, the old one goes */
+	CLOISTER_ROW_HOSTNAME,  /* data */
+	CLOISTER_ROW_LOOPBACK,  /* lo up */
+	CLOISTER_ROW_SHELL,     /* target can be executed; it names the shells that are there otherwise */
+	CLOISTER_ROW_KEYRING,   /* a new session keyring */
+	CLOISTER_ROW_NO_CORE,   /* RLIMIT_CORE 0 */
+	CLOISTER_ROW_CAPABILITIES, /* init drops everything */
+	CLOISTER_ROW_NO_NEW_PRIVS, /* no_new_privs */
+	CLOISTER_ROW_SECCOMP,      /* the filter */
+	CLOISTER_ROW_VERIFY,       /* what the kernel says now against the plan */
+	CLOISTER_ROW_KINDS,
+};
+
+enum {
+	CLOISTER_ROW_IDMAP = 1 << 0,      /* idmapped to the session's ids, where the file system can */
+	CLOISTER_ROW_IF_PRESENT = 1 << 1, /* nothing is done where target is missing */
+	CLOISTER_ROW_TRUSTED = 1 << 2,    /* refused unless root owns everything that a privileged process would load */
+	CLOISTER_ROW_ROOT_ONLY = 1 << 3,  /* source and its directories must be root's */
+	CLOISTER_ROW_FOR_USER = 1 << 4,   /* source must belong to the user */
+};
+
+struct cloister_row {
+	enum cloister_row_kind kind;
+	uint32_t flags;
+	uint64_t attributes; /* MOUNT_ATTR_* of mount_setattr(2) */
+	uint32_t mode;       /* of a directory or file that is made */
+	char *source;        /* a path of the host; "" when there is none */
+	char *target;        /* a path of the session; "" when there is none */
+	char *data;
+};
+
+/* What is done with the terminal that the login process has. */
+enum cloister_terminal {
+	CLOISTER_TERMINAL_NONE,       /* nothing */
+	CLOISTER_TERMINAL_LOGIN_VIEW, /* the login process makes ptys itself, later: it gets the session's devpts (sshd)
+	                               */
+	CLOISTER_TERMINAL_BIND,  /* it is the user's: bound on the session's /dev/console and its own path (login) */
+	CLOISTER_TERMINAL_RELAY, /* it is somebody else's: a new pty and a relay (su) */
+};
+
+struct cloister_plan {
+	char *session_id;
+	char *user;
+	uint32_t uid;
+	uint32_t gid;
+	char *rootfs;
+	char *state; /* the overlay's state directory; "" when there is none */
+	char *shell; /* the shell that runs, as a path inside */
+	char *home;
+	char *hostname;
+	uint64_t namespaces; /* CLONE_NEW* */
+	struct cloister_id_map uid_map;
+	struct cloister_id_map gid_map;
+	uint64_t capabilities;
+	uint32_t terminal; /* enum cloister_terminal */
+	uint32_t timeout;  /* seconds for the whole set-up */
+	bool privileged;   /* root carries the host's part out; else everything happens in the user's own namespace */
+	bool no_new_privs;
+	bool seccomp;
+	struct cloister_row *rows;
+	size_t n_rows;
+};
+
+/* What a plan depends on besides policy and account; gathered by the caller, so that the plan stays pure. */
+struct cloister_plan_facts {
+	bool privileged;
+	const char *session_id;
+	struct cloister_id_range range;
+	enum cloister_terminal terminal;
+	const char *terminal_path; /* for BIND: such as /dev/tty1 or /dev/pts/4 */
+	const char *init_path;     /* the installed cloister-init */
+	bool shell_check;          /* the user's shell must be there (not for `cloister run -- CMD`) */
+};
+
+/*
+ * Computes the plan. A setting that this release cannot carry out is refused (-EOPNOTSUPP) with a text that names it.
+ * On success *out is owned by the caller (cloister_plan_free).
+ */
+int cloister_plan_build(const struct cloister_policy *policy, const struct cloister_account *account,
+                        const struct cloister_plan_facts *facts, struct cloister_plan **out,
+                        struct cloister_error *err);
+
+/* Frees a plan; NULL is allowed. */
+void cloister_plan_free(struct cloister_plan *plan);
+
+/* The name of a kind of row: "proc", "bind", ... */
+const char *cloister_row_name(enum cloister_row_kind kind);
+
+/* The wire format between the login process and init: *buffer is the caller's (free). Returns 0 or -ENOMEM. */
+int cloister_plan_encode(const struct cloister_plan *plan, void **buffer, size_t *size);
+/* The other way; every length and number is checked. Returns 0, -ENOMEM, or -EBADMSG. */
+int cloister_plan_decode(const void *buffer, size_t size, struct cloister_plan **out);
+
+/* The plan as text for people, or as JSON; the string is the caller's (free). NULL: no memory. */
+char *cloister_plan_text(const struct cloister_plan *plan);
+char *cloister_plan_json(const struct cloister_plan *plan);
+
+static inline void cloister_cleanup_plan(struct cloister_plan **plan)
+{
+	cloister_plan_free(*plan);
+}
+#define _cleanup_plan_ __attribute__((cleanup(cloister_cleanup_plan)))
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* A session started by hand: cloister-sh outside a session, and `cloister run`. */
+#ifndef CLOISTER_RUN_H
+#define CLOISTER_RUN_H
+
+#include "cloister/account.h"
+#include "cloister/error.h"
+#include "cloister/plan.h"
+
+struct cloister_run {
+	const struct cloister_plan *plan;
+	const struct cloister_account *account;
+	const char *init_path;
+	const char *program; /* a path inside, or a name that is looked for in PATH inside */
+	char **argv;
+	char **environment;
+};
+
+/*
+ * Starts the session, forks the child that enters it and executes program, and waits for it. While it waits, the
+ * caller's SIGINT and SIGQUIT are ignored: they are the child's. Afterwards nothing of the session is left. *status is
+ * the child's wait status (waitpid(2)). Returns 0, or -errno when nothing of the user's ran.
+ */
+int cloister_run(const struct cloister_run *run, int *status, struct cloister_error *err);
+
+/* Ends the calling process the way the child ended: its exit status, or the same signal (without a core file). */
+void cloister_exit_like(int status) __attribute__((noreturn));
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* Starting and ending a session from the login process: namespaces, init, ids, the plan. */
+#ifndef CLOISTER_SESSION_H
+#define CLOISTER_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "cloister/error.h"
+#include "cloister/plan.h"
+
+#define CLOISTER_SESSION_ID_MAX 64
+
+struct cloister_session {
+	char id[CLOISTER_SESSION_ID_MAX];
+	pid_t owner;  /* the process that started it */
+	pid_t init;   /* the host's number of the session's PID 1 */
+	int pidfd;    /* of init */
+	int control;  /* init ends when this is closed */
+	int landlock; /* a ruleset for whoever enters; -1: the kernel has no scopes */
+	void *seccomp;
+	uint16_t seccomp_length; /* 0: none */
+	uint64_t namespaces;
+	uint64_t capabilities;
+	uint32_t uid, gid;
+	uint32_t shifted_root; /* the host id behind uid 0 inside; UINT32_MAX: not mapped */
+	bool privileged;
+	bool no_new_privs;
+};
+
+struct cloister_session_options {
+	const char *init_path; /* cloister-init */
+	int devpts;            /* the session's devpts, made by the caller; -1: made here */
+	int shared_root;       /* see source.h; -1: none */
+};
+
+/* A new session id: the user's name and 8 random hexadecimal digits, at most CLOISTER_SESSION_ID_MAX bytes. 0 or
+ * -errno. */
+int cloister_session_new_id(const char *user, char id[CLOISTER_SESSION_ID_MAX]);
+
+/*
+ * Starts the session of a plan: init by one clone3(2) with every namespace, id maps, sources, plan, and waits until
+ * init has verified everything. It makes child processes (init; newuidmap for a user's own namespace) and changes
+ * nothing else of the caller's. On failure nothing is left, and the error names step, path and errno. On success *out
+ * is the caller's (cloister_session_end, then cloister_session_free).
+ */
+int cloister_session_start(const struct cloister_plan *plan, const struct cloister_session_options *options,
+                           struct cloister_session **out, struct cloister_error *err);
+
+/* Kills every process of the session. Does not wait for them: zombies that only the caller can reap would block it for
+ * ever. */
+void cloister_session_end(struct cloister_session *session);
+
+/* Reaps init if it has ended; gives it at most `milliseconds` to do so. True when it is gone. */
+bool cloister_session_reap(struct cloister_session *session, int milliseconds);
+
+/* Closes what the caller holds of the session and frees it; in a forked child that is all that may be done. */
+void cloister_session_free(struct cloister_session *session);
+
+/* Where cloister-init is: beside the calling program or module (a build tree) if it is there, else where it is
+ * installed. */
+int cloister_init_path(const char *beside, char *path, size_t size);
+
+#endif

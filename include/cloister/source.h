@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The host's part of a plan: what must be opened before the session loses sight of the host. In a PAM session the login
+ * process, which is root, does it and hands the descriptors to init; in a user's own namespace init does it itself,
+ * with the user's rights.
+ */
+#ifndef CLOISTER_SOURCE_H
+#define CLOISTER_SOURCE_H
+
+#include "cloister/error.h"
+#include "cloister/plan.h"
+
+struct cloister_source_context {
+	int user_namespace; /* of the session, for idmapped mounts; -1: none */
+	int devpts;         /* the session's devpts, a mount of which the session gets a copy; -1: none yet */
+	int shared_root;    /* a detached copy of another session's root on the same state directory; -1: none */
+};
+
+/*
+ * Opens what each row needs from the host: sources[i] is the descriptor for row i (a detached mount), or -1 when it
+ * needs none. sources has room for plan->n_rows. On failure nothing stays open, and the error names the row's step and
+ * path.
+ */
+int cloister_sources_open(const struct cloister_plan *plan, const struct cloister_source_context *context, int *sources,
+                          struct cloister_error *err);
+
+/* Closes them; every entry is -1 afterwards. */
+void cloister_sources_close(int *sources, size_t n);
+
+/* Opens the state directory of an overlay (made when missing, 0700, root's all the way); a descriptor that can be
+ * locked. */
+int cloister_state_open(const char *state, struct cloister_error *err);
+
+/* Makes the detached overlay of a row; see overlay.c. */
+int cloister_overlay_open(const struct cloister_plan *plan, const struct cloister_row *row,
+                          const struct cloister_source_context *context, struct cloister_error *err);
+
+/* Whether everything that a privileged process would load from a rootfs is root's. 0 or -EPERM. */
+int cloister_rootfs_trusted(int rootfs, const char *path, struct cloister_error *err);
+
+#endif

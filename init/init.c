@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/* PID 1 of a session. */
+#include "init.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "cloister/cleanup.h"
+#include "cloister/control.h"
+#include "cloister/execute.h"
+#include "cloister/source.h"
+
+/* In a user's own namespace init is the one who can open what comes from the host: the host's files are still in sight.
+ */
+static int open_sources(struct cloister_start *start, struct cloister_error *err)
+{
+	const struct cloister_source_context context = {.user_namespace = -1, .devpts = -1, .shared_root = -1};
+
+	if (start->plan->privileged)
+		return 0;
+	return cloister_sources_open(start->plan, &context, start->sources, err);
+}
+
+static int build_session(struct cloister_execution *execution, struct cloister_error *err)
+{
+	struct cloister_start start = {0};
+	int r = cloister_control_receive(CLOISTER_CONTROL_FD, &start);
+
+	if (r < 0)
+		return cloister_fail(err, -r, "init", NULL, "cannot receive the plan");
+	r = open_sources(&start, err);
+	if (r < 0)
+		return r;
+	*execution = (struct cloister_execution){.plan = start.plan,
+	                                         .sources = start.sources,
+	                                         .seccomp = start.seccomp,
+	                                         .seccomp_length = start.seccomp_length,
+	                                         .root = -1,
+	                                         .held_terminal = -1};
+	return cloister_execute(execution, err);
+}
+
+/* 0 to 2 are the host's /dev/null until now: the last descriptors of the host go. */
+static int use_own_null(void)
+{
+	int _cleanup_close_ null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null < 0)
+		return -errno;
+	for (int fd = 0; fd <= 2; fd++) {
+		if (dup2(null, fd) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static void reap(void)
+{
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+}
+
+/* Until the login process closes its end, or is gone, which is the same. The kernel then kills what is left in the pid
+ * namespace. */
+static void watch(int children)
+{
+	struct pollfd pollers[] = {{.fd = CLOISTER_CONTROL_FD, .events = POLLIN}, {.fd = children, .events = POLLIN}};
+
+	for (;;) {
+		struct signalfd_siginfo info;
+
+		if (poll(pollers, 2, -1) < 0 && errno != EINTR)
+			return;
+		if (pollers[0].revents != 0)
+			return;
+		if (pollers[1].revents != 0) {
+			if (read(children, &info, sizeof(info)) < 0 && errno != EAGAIN && errno != EINTR)
+				return;
+			reap();
+		}
+	}
+}
+
+int cloister_init_main(void)
+{
+	struct cloister_execution execution;
+	struct cloister_error err = {0};
+	sigset_t all, child;
+
+	/* First of all: nothing may be read from PID 1, by whoever shares an id with it (runc CVE-2016-9962). */
+	prctl(PR_SET_DUMPABLE, 0);
+	prctl(PR_SET_NAME, "cloister-init");
+	fcntl(CLOISTER_CONTROL_FD, F_SETFD, FD_CLOEXEC);
+	umask(022);
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	int _cleanup_close_ children = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+
+	int r = children < 0 ? cloister_fail(&err, errno, "init", NULL, "no signalfd")
+	                     : build_session(&execution, &err);
+	if (r == 0) {
+		close(execution.root);
+		r = use_own_null();
+		if (r < 0)
+			cloister_fail(&err, -r, "init", "/dev/null", "cannot use the session's own");
+	}
+	if (cloister_control_answer(CLOISTER_CONTROL_FD, &err) < 0 || r < 0)
+		return 125;
+	watch(children);
+	return 0;
+}

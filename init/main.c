@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One static binary, three lives, told apart by what the kernel says: PID 1 of a namespace is init. Otherwise it is the
+ * relay when it was started under that name, or what stands at the path of the user's login shell inside a session.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cloister/cleanup.h"
+#include "cloister/launcher.h"
+#include "cloister/relay.h"
+#include "init.h"
+
+static int relay_main(char **argv)
+{
+	struct cloister_error err = {0};
+	int input = argv[1] != NULL && strcmp(argv[1], "1") == 0 ? 0 : -1;
+
+	return cloister_relay_run(input, 1, 4, 3, &err) < 0 ? 1 : 0;
+}
+
+static int launcher_main(char **argv)
+{
+	struct cloister_error err = {0};
+	char shell[4096], line[2048];
+
+	if (!cloister_launcher_inside(shell, sizeof(shell))) {
+		fprintf(stderr, "cloister: not inside a session: refused\n");
+		return 125;
+	}
+	cloister_launcher_clean_environment(environ);
+	cloister_launcher_exec(shell, argv, environ, &err);
+	fprintf(stderr, "cloister: %s\n", cloister_error_line(&err, line, sizeof(line)));
+	return 127;
+}
+
+int main(int argc, char **argv)
+{
+	(void)argc;
+	if (getpid() == 1)
+		return cloister_init_main();
+	if (argv[0] != NULL && strcmp(argv[0], "cloister-relay") == 0)
+		return relay_main(argv);
+	return launcher_main(argv);
+}

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+/* Messages between the login process and init. */
+#include "cloister/control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "cloister/cleanup.h"
+
+#define START_MAGIC   0x434c5332U
+#define PLAN_SIZE_MAX (8U * 1024U * 1024U)
+#define FILTER_SIZE   8U /* sizeof(struct sock_filter) */
+#define FILTER_MAX    4096U
+#define ANSWER_MAGIC  0x434c5333U
+
+struct start_message {
+	uint32_t magic;
+	uint32_t n_sources;
+	uint32_t plan_size;
+	uint32_t seccomp_length;
+	uint16_t rows[CLOISTER_SOURCES_MAX]; /* the row that each source is for */
+};
+
+struct answer_message {
+	uint32_t magic;
+	int32_t code;
+	char step[CLOISTER_ERROR_STEP_MAX];
+	char path[CLOISTER_ERROR_PATH_MAX];
+	char text[CLOISTER_ERROR_TEXT_MAX];
+};
+
+static int write_whole(int fd, const void *bytes, size_t size)
+{
+	const char *at = bytes;
+
+	while (size > 0) {
+		ssize_t n = write(fd, at, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		at += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
+/* A sealed memfd: init can rely on what it read, and the size of a plan is not bound to a socket buffer. */
+static int plan_file(const struct cloister_plan *plan, const void *seccomp, uint16_t seccomp_length,
+                     uint32_t *plan_size)
+{
+	void _cleanup_free_ *bytes = NULL;
+	size_t size = 0;
+	int r = cloister_plan_encode(plan, &bytes, &size);
+
+	if (r < 0)
+		return r;
+	if (size > PLAN_SIZE_MAX)
+		return -E2BIG;
+	int _cleanup_close_ fd = memfd_create("cloister-plan", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return -errno;
+	r = write_whole(fd, bytes, size);
+	if (r == 0)
+		r = write_whole(fd, seccomp, (size_t)seccomp_length * FILTER_SIZE);
+	if (r < 0)
+		return r;
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return -errno;
+	*plan_size = (uint32_t)size;
+	return TAKE_FD(fd);
+}
+
+int cloister_control_send(int control, const struct cloister_plan *plan, const int *sources, const void *seccomp,
+                          uint16_t seccomp_length, struct cloister_error *err)
+{
+	struct start_message message = {.magic = START_MAGIC, .seccomp_length = seccomp_length};
+	int fds[CLOISTER_SOURCES_MAX + 1];
+	union {
+		char bytes[CMSG_SPACE(sizeof(fds))];
+		struct cmsghdr align;
+	} ancillary;
+
+	for (size_t i = 0; i < plan->n_rows; i++) {
+		if (sources[i] < 0)
+			continue;
+		if (message.n_sources == CLOISTER_SOURCES_MAX)
+			return cloister_fail(err, E2BIG, "plan", NULL, "more than %d mounts come from the host",
+			                     CLOISTER_SOURCES_MAX);
+		message.rows[message.n_sources] = (uint16_t)i;
+		fds[++message.n_sources] = sources[i];
+	}
+	int _cleanup_close_ file = plan_file(plan, seccomp, seccomp_length, &message.plan_size);
+	if (file < 0)
+		return cloister_fail(err, -file, "plan", NULL, "cannot write the plan for init");
+	fds[0] = file;
+
+	size_t fds_size = (message.n_sources + 1) * sizeof(int);
+	struct iovec vector = {.iov_base = &message, .iov_len = sizeof(message)};
+	struct msghdr header = {.msg_iov = &vector,
+	                        .msg_iovlen = 1,
+	                        .msg_control = ancillary.bytes,
+	                        .msg_controllen = CMSG_SPACE(fds_size)};
+	memset(&ancillary, 0, sizeof(ancillary));
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(fds_size);
+	memcpy(CMSG_DATA(cmsg), fds, fds_size);
+
+	ssize_t n;
+	do {
+		n = sendmsg(control, &header, MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return cloister_fail(err, errno, "init", NULL, "cannot send the plan to init");
+	return 0;
+}
+
+/* Receives the message and its descriptors; fds has room for CLOISTER_SOURCES_MAX + 1. Returns their number or -errno.
+ */
+static int receive_message(int control, struct start_message *message, int *fds)
+{
+	union {
+		char bytes[CMSG_SPACE((CLOISTER_SOURCES_MAX + 1) * sizeof(int))];
+		struct cmsghdr align;
+	} ancillary;
+	struct iovec vector = {.iov_base = message, .iov_len = sizeof(*message)};
+	struct msghdr header = {.msg_iov = &vector,
+	                        .msg_iovlen = 1,
+	                        .msg_control = ancillary.bytes,
+	                        .msg_controllen = sizeof(ancillary.bytes)};
+	ssize_t n;
+
+	do {
+		n = recvmsg(control, &header, MSG_CMSG_CLOEXEC);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	if (n == 0)
+		return -ECONNRESET;
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
+	if (n != sizeof(*message) || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) || cmsg == NULL ||
+	    cmsg->cmsg_type != SCM_RIGHTS)
+		return -EBADMSG;
+	size_t size = cmsg->cmsg_len - CMSG_LEN(0);
+	memcpy(fds, CMSG_DATA(cmsg), size);
+	return (int)(size / sizeof(int));
+}
+
+static int read_plan(int file, const struct start_message *message, struct cloister_start *start)
+{
+	size_t filter_size = (size_t)message->seccomp_length * FILTER_SIZE;
+	size_t size = message->plan_size + filter_size;
+	char *bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, file, 0);
+
+	if (bytes == MAP_FAILED)
+		return -errno;
+	int r = cloister_plan_decode(bytes, message->plan_size, &start->plan);
+	if (r == 0 && filter_size > 0) {
+		start->seccomp = malloc(filter_size);
+		if (start->seccomp == NULL)
+			r = -ENOMEM;
+		else
+			memcpy(start->seccomp, bytes + message->plan_size, filter_size);
+	}
+	start->seccomp_length = (uint16_t)message->seccomp_length;
+	munmap(bytes, size);
+	return r;
+}
+
+int cloister_control_receive(int control, struct cloister_start *start)
+{
+	struct start_message message = {0};
+	int fds[CLOISTER_SOURCES_MAX + 1];
+	int n = receive_message(control, &message, fds);
+
+	if (n < 0)
+		return n;
+	int _cleanup_close_ file = n > 0 ? fds[0] : -1;
+	struct stat st;
+	if (message.magic != START_MAGIC || (uint32_t)n != message.n_sources + 1 || message.plan_size > PLAN_SIZE_MAX ||
+	    message.seccomp_length > FILTER_MAX || fstat(file, &st) < 0 ||
+	    st.st_size != (off_t)(message.plan_size + message.seccomp_length * FILTER_SIZE))
+		return -EBADMSG;
+	int r = read_plan(file, &message, start);
+	if (r < 0)
+		return r;
+	start->sources = calloc(start->plan->n_rows + 1, sizeof(int));
+	if (start->sources == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < start->plan->n_rows; i++)
+		start->sources[i] = -1;
+	for (uint32_t i = 0; i < message.n_sources; i++) {
+		if (message.rows[i] >= start->plan->n_rows)
+			return -EBADMSG;
+		start->sources[message.rows[i]] = fds[i + 1];
+	}
+	return 0;
+}
+
+void cloister_start_clear(struct cloister_start *start)
+{
+	cloister_plan_free(start->plan);
+	free(start->sources);
+	free(start->seccomp);
+	*start = (struct cloister_start){0};
+}
+
+int cloister_control_answer(int control, const struct cloister_error *err)
+{
+	struct answer_message answer = {.magic = ANSWER_MAGIC, .code = err->code};
+
+	memcpy(answer.step, err->step, sizeof(answer.step));
+	memcpy(answer.path, err->path, sizeof(answer.path));
+	memcpy(answer.text, err->text, sizeof(answer.text));
+	return send(control, &answer, sizeof(answer), MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+static long long now_milliseconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+int cloister_control_wait(int control, int timeout, struct cloister_error *err)
+{
+	struct answer_message answer = {0};
+	long long end = now_milliseconds() + timeout;
+
+	for (;;) {
+		long long left = end - now_milliseconds();
+		struct pollfd poller = {.fd = control, .events = POLLIN};
+		int n = poll(&poller, 1, left > 0 ? (int)left : 0);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return cloister_fail(err, errno, "init", NULL, "cannot wait for init");
+		if (n == 0)
+			return cloister_fail(err, ETIMEDOUT, "init", NULL, "the session was not ready after %d s",
+			                     timeout / 1000);
+		break;
+	}
+	ssize_t n = recv(control, &answer, sizeof(answer), 0);
+	if (n != sizeof(answer) || answer.magic != ANSWER_MAGIC)
+		return cloister_fail(err, n < 0 ? errno : ECONNRESET, "init", NULL,
+		                     "init ended before the session was ready");
+	if (answer.code == 0)
+		return 0;
+	answer.step[sizeof(answer.step) - 1] = '\0';
+	answer.path[sizeof(answer.path) - 1] = '\0';
+	answer.text[sizeof(answer.text) - 1] = '\0';
+	return cloister_fail(err, answer.code, answer.step, answer.path, "%s", answer.text);
+}

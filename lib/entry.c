@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/* The steps of a child that enters a session. Raw system calls: it runs in a fork handler of somebody else's program.
+ */
+#include "cloister/entry.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/close_range.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "cloister/privileges.h"
+#include "cloister/seccomp_filter.h"
+
+#define CAP_BIT(capability) (UINT64_C(1) << (capability))
+
+int cloister_entry_prepare(const struct cloister_session *session)
+{
+	return setns(session->pidfd, CLONE_NEWPID) < 0 ? -errno : 0;
+}
+
+int cloister_entry_take_back(int own_namespace)
+{
+	return setns(own_namespace, CLONE_NEWPID) < 0 ? -errno : 0;
+}
+
+/*
+ * From here on nobody on the host: between its fork and its setuid a login program's child is root, and loads the name
+ * service's libraries from the rootfs. glibc's setresuid would signal threads that a fork did not copy.
+ */
+static int shed_host_ids(const struct cloister_session *session)
+{
+	if (!(session->namespaces & CLONE_NEWUSER) || !session->privileged)
+		return 0;
+	if (syscall(SYS_setgroups, 0, NULL) < 0 || syscall(SYS_setresgid, 0, 0, 0) < 0 ||
+	    syscall(SYS_setresuid, 0, 0, 0) < 0)
+		return -errno;
+	return 0;
+}
+
+static int shed_privileges(const struct cloister_entry *entry, const char **step)
+{
+	const struct cloister_session *session = entry->session;
+	uint64_t keep = session->capabilities;
+	int r;
+
+	/* After the ids: the keyring's quota and owner are then those of the unprivileged id. */
+	*step = "keyring";
+	r = cloister_new_session_keyring();
+	if (r < 0)
+		return r;
+	*step = "core limit";
+	r = cloister_no_core();
+	if (r < 0)
+		return r;
+	/* Bounding set and securebits need CAP_SETPCAP, so they come before the capabilities go. */
+	*step = "bounding set";
+	r = cloister_drop_bounding_set(keep);
+	if (r < 0)
+		return r;
+	*step = "securebits";
+	r = cloister_lock_securebits();
+	if (r < 0)
+		return r;
+	*step = "capabilities";
+	if (entry->login_program)
+		keep |= CAP_BIT(CAP_SETUID) | CAP_BIT(CAP_SETGID);
+	r = cloister_set_capabilities(keep, false);
+	if (r < 0)
+		return r;
+	/* Landlock and seccomp want no_new_privs or a capability that is gone by now. */
+	*step = "no_new_privs";
+	if (session->no_new_privs || session->seccomp_length > 0 || session->landlock >= 0)
+		r = cloister_set_no_new_privs();
+	if (r < 0)
+		return r;
+	*step = "landlock";
+	if (session->landlock >= 0)
+		r = cloister_landlock_enter(session->landlock);
+	if (r < 0)
+		return r;
+	*step = "seccomp";
+	if (session->seccomp_length > 0)
+		r = cloister_seccomp_load(session->seccomp, session->seccomp_length);
+	return r;
+}
+
+/* Opened by its name inside, so that ttyname(3) finds it; a session of its own, so that nothing of the outer one can be
+ * signalled. */
+static int take_pty(const struct cloister_entry *entry)
+{
+	char path[32];
+
+	if (entry->pty < 0)
+		return 0;
+	setsid();
+	snprintf(path, sizeof(path), "/dev/pts/%d", entry->pty);
+	int fd = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (ioctl(fd, TIOCSCTTY, 0) < 0)
+		return -errno;
+	for (int target = 0; target <= 2; target++) {
+		if ((entry->pty_fds & (1U << target)) && dup2(fd, target) < 0)
+			return -errno;
+	}
+	close(fd);
+	return 0;
+}
+
+int cloister_entry_enter(const struct cloister_entry *entry, const char **step)
+{
+	const struct cloister_session *session = entry->session;
+	int flags = (int)(session->namespaces & ~(uint64_t)CLONE_NEWPID);
+
+	/* One call: the kernel joins all of them or none, and the user namespace's capabilities count for the others.
+	 */
+	*step = "setns";
+	if (setns(session->pidfd, flags) < 0)
+		return -errno;
+	*step = "ids";
+	int r = shed_host_ids(session);
+	if (r < 0)
+		return r;
+	/* setns(2) leaves the new namespace's / as root and working directory; a chdir shows that it can be reached. */
+	*step = "root";
+	if (chdir("/") < 0)
+		return -errno;
+	*step = "terminal";
+	r = take_pty(entry);
+	if (r < 0)
+		return r;
+	r = shed_privileges(entry, step);
+	if (r < 0)
+		return r;
+	*step = "descriptors";
+	return close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0 ? -errno : 0;
+}
+
+int cloister_entry_become_user(const struct cloister_session *session, const gid_t *groups, size_t n_groups,
+                               const char **step)
+{
+	*step = "groups";
+	if (session->privileged && syscall(SYS_setgroups, n_groups, groups) < 0)
+		return -errno;
+	*step = "gid";
+	if (syscall(SYS_setresgid, session->gid, session->gid, session->gid) < 0)
+		return -errno;
+	*step = "uid";
+	if (syscall(SYS_setresuid, session->uid, session->uid, session->uid) < 0)
+		return -errno;
+	*step = "uid can be regained";
+	if (session->uid != 0 && (syscall(SYS_setresuid, -1, 0, -1) == 0 || geteuid() != session->uid))
+		return -EPERM;
+	struct cloister_privileges now;
+	*step = "capabilities";
+	int r = cloister_set_capabilities(session->capabilities, session->capabilities != 0);
+	if (r == 0)
+		r = cloister_privileges_read(&now);
+	if (r < 0)
+		return r;
+	return (now.permitted & ~session->capabilities) != 0 ? -EPERM : 0;
+}

@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: MIT */
+/* Carrying out the rows of a plan: mounts, files, pivot_root and what follows it. */
+#include "cloister/execute.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+
+#include <linux/magic.h>
+#include <linux/openat2.h>
+
+#include "cloister/cleanup.h"
+#include "cloister/mounts.h"
+#include "cloister/path.h"
+#include "cloister/privileges.h"
+#include "cloister/seccomp_filter.h"
+
+typedef int carry_function(struct cloister_execution *execution, const struct cloister_row *row, int source,
+                           struct cloister_error *err);
+
+static int fail_row(const struct cloister_row *row, int code, const char *text, struct cloister_error *err)
+{
+	return cloister_fail(err, code < 0 ? -code : code, cloister_row_name(row->kind), row->target, "%s", text);
+}
+
+static int carry_root(struct cloister_execution *execution, const struct cloister_row *row, int source,
+                      struct cloister_error *err)
+{
+	struct stat st;
+
+	/* On top of "/", the one directory that is surely there; pivot_root(2) takes it from there. */
+	int _cleanup_close_ slash = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (slash < 0)
+		return fail_row(row, errno, "cannot open /", err);
+	int r = cloister_mount_attach(source, slash);
+	if (r < 0)
+		return fail_row(row, r, "cannot attach the new root", err);
+	if (fstat(source, &st) < 0)
+		return fail_row(row, errno, "cannot stat the new root", err);
+	execution->root_device = st.st_dev;
+	execution->root_inode = st.st_ino;
+	execution->root = fcntl(source, F_DUPFD_CLOEXEC, 3);
+	return execution->root < 0 ? fail_row(row, errno, "no descriptor", err) : 0;
+}
+
+/* /proc and /dev are where a rootfs with a symlink led other runtimes out (runc CVE-2026-41579): no link on the way to
+ * them. */
+static int open_target_directory(int root, const struct cloister_row *row)
+{
+	const char *path = row->target + 1;
+	bool strict = strcmp(row->target, "/proc") == 0 || strcmp(row->target, "/dev") == 0;
+
+	if (strict) {
+		int fd = cloister_openat2(root, path, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0,
+		                          RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+		if (fd != -ENOENT)
+			return fd;
+	}
+	if (row->flags & CLOISTER_ROW_IF_PRESENT)
+		return cloister_path_open_inside(root, row->target, O_PATH | O_DIRECTORY);
+	return cloister_path_make_directory(root, row->target, 0755);
+}
+
+static int attach_on_directory(struct cloister_execution *execution, const struct cloister_row *row, int mount,
+                               struct cloister_error *err)
+{
+	int _cleanup_close_ target = open_target_directory(execution->root, row);
+
+	if (target == -ENOENT && (row->flags & CLOISTER_ROW_IF_PRESENT))
+		return 0;
+	if (target == -EROFS)
+		return fail_row(row, EROFS,
+		                "the mount point is missing in the rootfs and cannot be made there: add the directory",
+		                err);
+	if (target < 0)
+		return fail_row(row, target, "no directory to mount on", err);
+	int r = cloister_mount_attach(mount, target);
+	return r < 0 ? fail_row(row, r, "cannot mount", err) : 0;
+}
+
+static int carry_new(struct cloister_execution *execution, const struct cloister_row *row, const char *filesystem,
+                     struct cloister_error *err)
+{
+	int _cleanup_close_ mount = cloister_mount_new(filesystem, row->data, row->attributes);
+
+	if (mount < 0)
+		return fail_row(row, mount, "cannot make the file system", err);
+	return attach_on_directory(execution, row, mount, err);
+}
+
+static int carry_tmpfs(struct cloister_execution *execution, const struct cloister_row *row, int source,
+                       struct cloister_error *err)
+{
+	(void)source;
+	return carry_new(execution, row, "tmpfs", err);
+}
+
+static int carry_mqueue(struct cloister_execution *execution, const struct cloister_row *row, int source,
+                        struct cloister_error *err)
+{
+	(void)source;
+	return carry_new(execution, row, "mqueue", err);
+}
+
+static int carry_proc(struct cloister_execution *execution, const struct cloister_row *row, int source,
+                      struct cloister_error *err)
+{
+	struct statfs fs;
+
+	(void)source;
+	int r = carry_new(execution, row, "proc", err);
+	if (r < 0)
+		return r;
+	/* Everything written to or masked in /proc later relies on its being procfs (runc CVE-2025-31133). */
+	int _cleanup_close_ proc = cloister_path_open_inside(execution->root, row->target, O_PATH | O_DIRECTORY);
+	if (proc < 0 || fstatfs(proc, &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC)
+		return fail_row(row, EXDEV, "what was mounted is not what is there", err);
+	return 0;
+}
+
+static int carry_devpts(struct cloister_execution *execution, const struct cloister_row *row, int source,
+                        struct cloister_error *err)
+{
+	if (source < 0)
+		return carry_new(execution, row, "devpts", err);
+	return attach_on_directory(execution, row, source, err);
+}
+
+static int attach_on_file(struct cloister_execution *execution, const struct cloister_row *row, int mount,
+                          struct cloister_error *err)
+{
+	int _cleanup_close_ target = cloister_path_make_file(execution->root, row->target);
+
+	if (target < 0)
+		return fail_row(row, target, "no file to mount on", err);
+	int r = cloister_mount_attach(mount, target);
+	return r < 0 ? fail_row(row, r, "cannot mount", err) : 0;
+}
+
+static int carry_device(struct cloister_execution *execution, const struct cloister_row *row, int source,
+                        struct cloister_error *err)
+{
+	return attach_on_file(execution, row, source, err);
+}
+
+static int carry_bind(struct cloister_execution *execution, const struct cloister_row *row, int source,
+                      struct cloister_error *err)
+{
+	struct stat st;
+
+	if (fstat(source, &st) < 0)
+		return fail_row(row, errno, "cannot stat the source", err);
+	if (S_ISDIR(st.st_mode))
+		return attach_on_directory(execution, row, source, err);
+	return attach_on_file(execution, row, source, err);
+}
+
+/* Opens the directory that row's target is in, and gives the last component. */
+static int open_parent(struct cloister_execution *execution, const struct cloister_row *row, const char **name)
+{
+	char _cleanup_free_ *copy = strdup(row->target);
+
+	if (copy == NULL)
+		return -ENOMEM;
+	char *slash = strrchr(copy, '/');
+	*name = row->target + (slash - copy) + 1;
+	*slash = '\0';
+	return cloister_path_open_inside(execution->root, *copy != '\0' ? copy : "/", O_PATH | O_DIRECTORY);
+}
+
+static int carry_symlink(struct cloister_execution *execution, const struct cloister_row *row, int source,
+                         struct cloister_error *err)
+{
+	const char *name;
+
+	(void)source;
+	int _cleanup_close_ parent = open_parent(execution, row, &name);
+	if (parent < 0)
+		return fail_row(row, parent, "no directory for the link", err);
+	return symlinkat(row->data, parent, name) < 0 ? fail_row(row, errno, "cannot make the link", err) : 0;
+}
+
+static int carry_directory(struct cloister_execution *execution, const struct cloister_row *row, int source,
+                           struct cloister_error *err)
+{
+	(void)source;
+	int _cleanup_close_ fd = cloister_path_make_directory(execution->root, row->target, row->mode);
+	return fd < 0 ? fail_row(row, fd, "cannot make the directory", err) : 0;
+}
+
+/* The namespaces of this session, for whoever reads the session file to hold against /proc/self/ns. */
+static int write_namespaces(FILE *out)
+{
+	static const char *const kinds[] = {"user", "mnt", "pid", "net", "ipc", "uts", "cgroup"};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		char path[40];
+		struct stat st;
+
+		snprintf(path, sizeof(path), "/proc/self/ns/%s", kinds[i]);
+		if (stat(path, &st) < 0)
+			return -errno;
+		fprintf(out, "ns.%s=%llu\n", kinds[i], (unsigned long long)st.st_ino);
+	}
+	return 0;
+}
+
+static int carry_file(struct cloister_execution *execution, const struct cloister_row *row, int source,
+                      struct cloister_error *err)
+{
+	const char *name;
+
+	(void)source;
+	int _cleanup_close_ parent = open_parent(execution, row, &name);
+	if (parent < 0)
+		return fail_row(row, parent, "no directory for the file", err);
+	if (unlinkat(parent, name, 0) < 0 && errno != ENOENT)
+		return fail_row(row, errno, "cannot replace", err);
+	int _cleanup_close_ fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return fail_row(row, errno, "cannot make the file", err);
+	if (fchmod(fd, row->mode) < 0)
+		return fail_row(row, errno, "cannot set its mode", err);
+	FILE *out = fdopen(fd, "w");
+	if (out == NULL)
+		return fail_row(row, errno, "cannot write", err);
+	fd = -1;
+	fputs(row->data, out);
+	int r = write_namespaces(out);
+	if (fclose(out) != 0 && r == 0)
+		r = -errno;
+	return r < 0 ? fail_row(row, r, "cannot write", err) : 0;
+}
+
+static int carry_mask(struct cloister_execution *execution, const struct cloister_row *row, int source,
+                      struct cloister_error *err)
+{
+	struct stat st;
+
+	(void)source;
+	int _cleanup_close_ target = cloister_path_open_inside(execution->root, row->target, O_PATH);
+	if (target == -ENOENT || target == -ENOTDIR)
+		return (row->flags & CLOISTER_ROW_IF_PRESENT) ? 0 : fail_row(row, target, "missing", err);
+	if (target < 0 || fstat(target, &st) < 0)
+		return fail_row(row, target < 0 ? target : errno, "cannot open", err);
+	int _cleanup_close_ mount = -1;
+	if (S_ISDIR(st.st_mode)) {
+		mount = cloister_mount_new("tmpfs", "mode=0555,size=4k,nr_inodes=2",
+		                           MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+		                                   MOUNT_ATTR_NOEXEC);
+	} else {
+		/* The session's own /dev/null: a checked char 1:3, and this row comes after it. */
+		int _cleanup_close_ null = cloister_path_open_inside(execution->root, "/dev/null", O_PATH | O_NOFOLLOW);
+		mount = null < 0 ? null : cloister_mount_clone(null, false);
+	}
+	if (mount < 0)
+		return fail_row(row, mount, "cannot make the mask", err);
+	int r = cloister_mount_attach(mount, target);
+	return r < 0 ? fail_row(row, r, "cannot mask", err) : 0;
+}
+
+static int carry_read_only(struct cloister_execution *execution, const struct cloister_row *row, int source,
+                           struct cloister_error *err)
+{
+	(void)source;
+	if (strcmp(row->target, "/") == 0) {
+		int r = cloister_mount_restrict(execution->root, row->attributes, false);
+		return r < 0 ? fail_row(row, r, "cannot make read-only", err) : 0;
+	}
+	int _cleanup_close_ target = cloister_path_open_inside(execution->root, row->target, O_PATH);
+	if (target == -ENOENT && (row->flags & CLOISTER_ROW_IF_PRESENT))
+		return 0;
+	if (target < 0)
+		return fail_row(row, target, "cannot open", err);
+	int _cleanup_close_ mount = cloister_mount_clone(target, true);
+	int r = mount < 0 ? mount : cloister_mount_restrict(mount, row->attributes, true);
+	if (r == 0)
+		r = cloister_mount_attach(mount, target);
+	return r < 0 ? fail_row(row, r, "cannot make read-only", err) : 0;
+}
+
+static int carry_pivot(struct cloister_execution *execution, const struct cloister_row *row, int source,
+                       struct cloister_error *err)
+{
+	(void)source;
+	if (fchdir(execution->root) < 0)
+		return fail_row(row, errno, "cannot enter the new root", err);
+	if (syscall(SYS_pivot_root, ".", ".") == 0) {
+		/* The old root lies on top of the new one now; "." is it (pivot_root(2), NOTES). */
+		if (umount2(".", MNT_DETACH) < 0)
+			return fail_row(row, errno, "cannot detach the old root", err);
+	} else if (errno == EINVAL) {
+		/* The root of the machine is an initramfs, which cannot be pivoted away; the new root lies on top of
+		 * it. */
+		if (chroot(".") < 0)
+			return fail_row(row, errno, "cannot change the root", err);
+	} else {
+		return fail_row(row, errno, "pivot_root failed", err);
+	}
+	return chdir("/") < 0 ? fail_row(row, errno, "cannot enter /", err) : 0;
+}
+
+static int carry_hostname(struct cloister_execution *execution, const struct cloister_row *row, int source,
+                          struct cloister_error *err)
+{
+	(void)execution;
+	(void)source;
+	return sethostname(row->data, strlen(row->data)) < 0 ? fail_row(row, errno, "cannot set the host name", err)
+	                                                     : 0;
+}
+
+static int carry_loopback(struct cloister_execution *execution, const struct cloister_row *row, int source,
+                          struct cloister_error *err)
+{
+	struct ifreq request = {.ifr_flags = IFF_UP | IFF_RUNNING};
+
+	(void)execution;
+	(void)source;
+	int _cleanup_close_ fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return fail_row(row, errno, "no socket", err);
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", row->data);
+	return ioctl(fd, SIOCSIFFLAGS, &request) < 0 ? fail_row(row, errno, "cannot bring lo up", err) : 0;
+}
+
+static int carry_keyring(struct cloister_execution *execution, const struct cloister_row *row, int source,
+                         struct cloister_error *err)
+{
+	(void)execution;
+	(void)source;
+	int r = cloister_new_session_keyring();
+	return r < 0 ? fail_row(row, r, "cannot join a new session keyring", err) : 0;
+}
+
+static int carry_no_core(struct cloister_execution *execution, const struct cloister_row *row, int source,
+                         struct cloister_error *err)
+{
+	(void)execution;
+	(void)source;
+	int r = cloister_no_core();
+	return r < 0 ? fail_row(row, r, "cannot set RLIMIT_CORE", err) : 0;
+}
+
+static int carry_capabilities(struct cloister_execution *execution, const struct cloister_row *row, int source,
+                              struct cloister_error *err)
+{
+	(void)execution;
+	(void)source;
+	int r = cloister_drop_bounding_set(0);
+	if (r == 0)
+		r = cloister_lock_securebits();
+	if (r == 0)
+		r = cloister_set_capabilities(0, false);
+	return r < 0 ? fail_row(row, r, "init cannot drop its capabilities", err) : 0;
+}
+
+static int carry_no_new_privs(struct cloister_execution *execution, const struct cloister_row *row, int source,
+                              struct cloister_error *err)
+{
+	(void)execution;
+	(void)source;
+	int r = cloister_set_no_new_privs();
+	return r < 0 ? fail_row(row, r, "cannot set no_new_privs", err) : 0;
+}
+
+static int carry_seccomp(struct cloister_execution *execution, const struct cloister_row *row, int source,
+                         struct cloister_error *err)
+{
+	(void)source;
+	int r = cloister_seccomp_load(execution->seccomp, execution->seccomp_length);
+	return r < 0 ? fail_row(row, r, "cannot load the filter", err) : 0;
+}
+
+static carry_function *const carriers[CLOISTER_ROW_KINDS] = {
+	[CLOISTER_ROW_ROOT] = carry_root,
+	[CLOISTER_ROW_OVERLAY] = carry_root,
+	[CLOISTER_ROW_TMPFS] = carry_tmpfs,
+	[CLOISTER_ROW_DEVICE] = carry_device,
+	[CLOISTER_ROW_DEVPTS] = carry_devpts,
+	[CLOISTER_ROW_MQUEUE] = carry_mqueue,
+	[CLOISTER_ROW_PROC] = carry_proc,
+	[CLOISTER_ROW_BIND] = carry_bind,
+	[CLOISTER_ROW_TERMINAL] = cloister_carry_terminal,
+	[CLOISTER_ROW_SYMLINK] = carry_symlink,
+	[CLOISTER_ROW_DIRECTORY] = carry_directory,
+	[CLOISTER_ROW_FILE] = carry_file,
+	[CLOISTER_ROW_ACCOUNT] = cloister_carry_account,
+	[CLOISTER_ROW_MASK] = carry_mask,
+	[CLOISTER_ROW_READ_ONLY] = carry_read_only,
+	[CLOISTER_ROW_PIVOT] = carry_pivot,
+	[CLOISTER_ROW_HOSTNAME] = carry_hostname,
+	[CLOISTER_ROW_LOOPBACK] = carry_loopback,
+	[CLOISTER_ROW_SHELL] = cloister_carry_shell,
+	[CLOISTER_ROW_KEYRING] = carry_keyring,
+	[CLOISTER_ROW_NO_CORE] = carry_no_core,
+	[CLOISTER_ROW_CAPABILITIES] = carry_capabilities,
+	[CLOISTER_ROW_NO_NEW_PRIVS] = carry_no_new_privs,
+	[CLOISTER_ROW_SECCOMP] = carry_seccomp,
+	[CLOISTER_ROW_VERIFY] = cloister_carry_verify,
+};
+
+int cloister_execute(struct cloister_execution *execution, struct cloister_error *err)
+{
+	const struct cloister_plan *plan = execution->plan;
+
+	for (size_t i = 0; i < plan->n_rows; i++) {
+		const struct cloister_row *row = &plan->rows[i];
+		int source = execution->sources[i];
+
+		int r = carriers[row->kind](execution, row, source, err);
+		if (r < 0)
+			return r;
+		if (source >= 0)
+			close(source);
+		execution->sources[i] = -1;
+	}
+	return 0;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* Where the unprivileged range of a user comes from. */
+#include <errno.h>
+#include <shadow/subid.h>
+#include <stdio.h>
+
+#include "cloister/cleanup.h"
+#include "cloister/ids.h"
+
+/* The first range that is large enough; 0 when there is none. */
+static uint32_t first_large(struct subid_range *ranges, int n)
+{
+	for (int i = 0; i < n; i++) {
+		if (ranges[i].count >= CLOISTER_ID_COUNT_DEFAULT && ranges[i].start > 0 &&
+		    ranges[i].start <= UINT32_MAX - CLOISTER_ID_COUNT_DEFAULT)
+			return (uint32_t)ranges[i].start;
+	}
+	return 0;
+}
+
+static void find_subordinate(const char *name, struct cloister_id_range *range)
+{
+	struct subid_range *ranges = NULL;
+
+	int n = subid_get_uid_ranges(name, &ranges);
+	uint32_t uid_base = first_large(ranges, n);
+	free(ranges);
+	ranges = NULL;
+	n = subid_get_gid_ranges(name, &ranges);
+	uint32_t gid_base = first_large(ranges, n);
+	free(ranges);
+	if (uid_base != 0 && gid_base != 0)
+		*range = (struct cloister_id_range){uid_base, gid_base, CLOISTER_ID_COUNT_DEFAULT};
+}
+
+int cloister_id_range_find(const struct cloister_policy *policy, const struct cloister_account *account, int privileged,
+                           struct cloister_id_range *range, struct cloister_error *err)
+{
+	struct cloister_id_range found = {0, 0, 0};
+	/* libsubid tells what it misses on stderr unless it is given another stream, and stderr is the login program's.
+	 */
+	FILE _cleanup_fclose_ *silence = fopen("/dev/null", "we");
+
+	if (silence == NULL)
+		return cloister_fail(err, errno, "ids", "/dev/null", "cannot open");
+	if (policy->id_count != 0 && privileged) {
+		found = (struct cloister_id_range){policy->id_base, policy->id_base, policy->id_count};
+	} else if (subid_init("cloister", silence)) {
+		find_subordinate(account->name, &found);
+	}
+	if (found.count == 0 && privileged)
+		found = (struct cloister_id_range){CLOISTER_ID_BASE_DEFAULT, CLOISTER_ID_BASE_DEFAULT,
+		                                   CLOISTER_ID_COUNT_DEFAULT};
+	*range = found;
+	return 0;
+}

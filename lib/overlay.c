@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/* The overlay of a session: the rootfs below, what the user changes above, on a state directory or a tmpfs. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "cloister/cleanup.h"
+#include "cloister/mounts.h"
+#include "cloister/path.h"
+#include "cloister/source.h"
+
+/* Opens or makes one directory of root's below parent. */
+static int open_own_directory(int parent, const char *name, mode_t mode)
+{
+	struct stat st;
+
+	if (mkdirat(parent, name, mode) < 0 && errno != EEXIST)
+		return -errno;
+	int _cleanup_close_ fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_uid != 0 || (st.st_mode & (S_IWGRP | S_IWOTH)))
+		return -EPERM;
+	return TAKE_FD(fd);
+}
+
+int cloister_state_open(const char *state, struct cloister_error *err)
+{
+	char _cleanup_free_ *copy = strdup(state + 1);
+	char *rest = NULL;
+	int _cleanup_close_ fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (copy == NULL || fd < 0)
+		return cloister_fail(err, copy == NULL ? ENOMEM : errno, "state", state, "cannot open");
+	for (char *name = strtok_r(copy, "/", &rest); name != NULL; name = strtok_r(NULL, "/", &rest)) {
+		int next = open_own_directory(fd, name, 0700);
+
+		if (next < 0)
+			return cloister_fail(err, -next, "state", state,
+			                     "%s: every directory must be root's and writable by nobody else", name);
+		close(fd);
+		fd = next;
+	}
+	return TAKE_FD(fd);
+}
+
+/* The root of an overlay shows the upper's owner and mode: they must be those of the rootfs. */
+static int make_layers(int upper_mount, int lower)
+{
+	struct stat st;
+
+	if (fstat(lower, &st) < 0)
+		return -errno;
+	int _cleanup_close_ upper = open_own_directory(upper_mount, "upper", 0755);
+	if (upper == -EPERM) /* the rootfs, and so the upper, belongs to the user */
+		upper = openat(upper_mount, "upper", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (upper < 0)
+		return upper == -1 ? -errno : upper;
+	if (fchown(upper, st.st_uid, st.st_gid) < 0 || fchmod(upper, st.st_mode & 07777) < 0)
+		return -errno;
+	int _cleanup_close_ work = open_own_directory(upper_mount, "work", 0700);
+	return work < 0 ? work : 0;
+}
+
+/* Both layers idmapped, or neither: a file copied up must keep its owner. */
+static int open_layers(const struct cloister_plan *plan, const struct cloister_row *row, int lower_fd, int upper_fd,
+                       int user_namespace, int *lower, int *upper)
+{
+	int _cleanup_close_ low = cloister_mount_clone(lower_fd, false);
+	if (low < 0)
+		return low;
+	/* The tmpfs is detached already, and a detached mount can be cloned from Linux 6.15 on only. */
+	int _cleanup_close_ up =
+		*plan->state != '\0' ? cloister_mount_clone(upper_fd, false) : fcntl(upper_fd, F_DUPFD_CLOEXEC, 3);
+	if (up < 0)
+		return *plan->state != '\0' ? up : -errno;
+	if (user_namespace >= 0) {
+		int r = cloister_mount_idmap(low, user_namespace);
+		if (r == 0)
+			r = cloister_mount_idmap(up, user_namespace);
+		if (r < 0)
+			return r;
+	}
+	int r = cloister_mount_restrict(low, row->attributes, false);
+	if (r < 0)
+		return r;
+	*lower = TAKE_FD(low);
+	*upper = TAKE_FD(up);
+	return 0;
+}
+
+/* Linux takes layers as descriptors from 6.13 on; before, the same descriptors by their /proc names. */
+static int set_layer(int context, const char *key, const char *old_key, int fd)
+{
+	char path[40];
+
+	if (fsconfig(context, FSCONFIG_SET_FD, key, NULL, fd) == 0)
+		return 0;
+	if (errno != EINVAL && errno != EBADF)
+		return -errno;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return fsconfig(context, FSCONFIG_SET_STRING, old_key, path, 0) < 0 ? -errno : 0;
+}
+
+/*
+ * The overlay keeps the credentials of whoever creates it. With idmapped layers their fsuid must be one that the map
+ * knows: host uid 0 has no number in the layers, and the work directory could not be made. By raw calls, since glibc's
+ * would tell every thread.
+ */
+static int create_overlay(int context, uint32_t fsuid, uint32_t fsgid)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct before[_LINUX_CAPABILITY_U32S_3];
+	int r = 0;
+
+	if (syscall(SYS_capget, &header, before) < 0)
+		return -errno;
+	long old_gid = syscall(SYS_setfsgid, fsgid);
+	long old_uid = syscall(SYS_setfsuid, fsuid);
+	/* setfsuid(2) away from 0 takes the file capabilities out of the effective set. */
+	if (syscall(SYS_capset, &header, before) < 0 || fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		r = -errno;
+	syscall(SYS_setfsuid, old_uid);
+	syscall(SYS_setfsgid, old_gid);
+	if (syscall(SYS_capset, &header, before) < 0 && r == 0)
+		r = -errno;
+	return r;
+}
+
+static int mount_layers(const struct cloister_plan *plan, const struct cloister_row *row, int lower, int upper,
+                        bool idmapped, struct cloister_error *err)
+{
+	uint32_t fsuid = idmapped ? cloister_id_map_outside(&plan->uid_map, 0) : 0;
+	uint32_t fsgid = idmapped ? cloister_id_map_outside(&plan->gid_map, 0) : 0;
+	int _cleanup_close_ context = fsopen("overlay", FSOPEN_CLOEXEC);
+	int _cleanup_close_ upper_dir = openat(upper, "upper", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int _cleanup_close_ work_dir = openat(upper, "work", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (context < 0 || upper_dir < 0 || work_dir < 0)
+		return cloister_fail(err, errno, "overlay", row->source, "cannot prepare the overlay");
+	int r = set_layer(context, "lowerdir+", "lowerdir", lower);
+	if (r == 0)
+		r = set_layer(context, "upperdir", "upperdir", upper_dir);
+	if (r == 0)
+		r = set_layer(context, "workdir", "workdir", work_dir);
+	if (r == 0)
+		r = create_overlay(context, fsuid, fsgid);
+	if (r < 0)
+		return cloister_fail(err, -r, "overlay", row->source, "the kernel refuses the overlay (state %s)",
+		                     *plan->state != '\0' ? plan->state : "on a tmpfs");
+	int mount = fsmount(context, FSMOUNT_CLOEXEC, (unsigned)row->attributes);
+	if (mount < 0)
+		return cloister_fail(err, errno, "overlay", row->source, "cannot mount the overlay");
+	return mount;
+}
+
+int cloister_overlay_open(const struct cloister_plan *plan, const struct cloister_row *row,
+                          const struct cloister_source_context *context, struct cloister_error *err)
+{
+	bool trusted = (row->flags & CLOISTER_ROW_TRUSTED) != 0;
+	bool idmapped = (row->flags & CLOISTER_ROW_IDMAP) && context->user_namespace >= 0;
+	int _cleanup_close_ lower = -1, upper = -1;
+
+	/* Two overlays on one upper are undefined (Documentation/filesystems/overlayfs.rst): sessions share one
+	 * instance. */
+	if (context->shared_root >= 0) {
+		int fd = fcntl(context->shared_root, F_DUPFD_CLOEXEC, 3);
+		return fd < 0 ? cloister_fail(err, errno, "overlay", row->source, "no descriptor") : fd;
+	}
+	int _cleanup_close_ lower_fd =
+		cloister_path_open_host(row->source, O_DIRECTORY,
+	                                trusted ? CLOISTER_PATH_ROOT_OWNED : CLOISTER_PATH_NO_PLANTED_LINKS, err);
+	if (lower_fd < 0)
+		return lower_fd;
+	int r = trusted ? cloister_rootfs_trusted(lower_fd, row->source, err) : 0;
+	if (r < 0)
+		return r;
+	int _cleanup_close_ upper_fd = *plan->state != '\0' ? cloister_state_open(plan->state, err)
+	                                                    : cloister_mount_new("tmpfs", "mode=0700", 0);
+	if (upper_fd < 0)
+		return *plan->state != '\0' ? upper_fd
+		                            : cloister_fail(err, -upper_fd, "overlay", "tmpfs", "cannot mount");
+	r = make_layers(upper_fd, lower_fd);
+	if (r < 0)
+		return cloister_fail(err, -r, "overlay", *plan->state != '\0' ? plan->state : "tmpfs",
+		                     "cannot make the upper and work directories");
+	r = open_layers(plan, row, lower_fd, upper_fd, idmapped ? context->user_namespace : -1, &lower, &upper);
+	if (idmapped && (r == -EINVAL || r == -EPERM || r == -EOPNOTSUPP)) {
+		idmapped = false;
+		r = open_layers(plan, row, lower_fd, upper_fd, -1, &lower, &upper);
+	}
+	if (r < 0)
+		return cloister_fail(err, -r, "overlay", row->source, "cannot clone the layers");
+	return mount_layers(plan, row, lower, upper, idmapped, err);
+}

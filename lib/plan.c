@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/* Policy and account into a plan: what is asked for, whether this release can do it, ids and namespaces. */
+#include "cloister/plan.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+
+#include "cloister/cleanup.h"
+#include "plan_rows.h"
+
+static const char *const row_names[CLOISTER_ROW_KINDS] = {
+	[CLOISTER_ROW_ROOT] = "root",
+	[CLOISTER_ROW_OVERLAY] = "overlay",
+	[CLOISTER_ROW_TMPFS] = "tmpfs",
+	[CLOISTER_ROW_DEVICE] = "device",
+	[CLOISTER_ROW_DEVPTS] = "devpts",
+	[CLOISTER_ROW_MQUEUE] = "mqueue",
+	[CLOISTER_ROW_PROC] = "proc",
+	[CLOISTER_ROW_BIND] = "bind",
+	[CLOISTER_ROW_TERMINAL] = "terminal",
+	[CLOISTER_ROW_SYMLINK] = "symlink",
+	[CLOISTER_ROW_DIRECTORY] = "directory",
+	[CLOISTER_ROW_FILE] = "file",
+	[CLOISTER_ROW_ACCOUNT] = "account",
+	[CLOISTER_ROW_MASK] = "mask",
+	[CLOISTER_ROW_READ_ONLY] = "read-only",
+	[CLOISTER_ROW_PIVOT] = "pivot",
+	[CLOISTER_ROW_HOSTNAME] = "hostname",
+	[CLOISTER_ROW_LOOPBACK] = "loopback",
+	[CLOISTER_ROW_SHELL] = "shell",
+	[CLOISTER_ROW_KEYRING] = "keyring",
+	[CLOISTER_ROW_NO_CORE] = "no-core",
+	[CLOISTER_ROW_CAPABILITIES] = "capabilities",
+	[CLOISTER_ROW_NO_NEW_PRIVS] = "no-new-privs",
+	[CLOISTER_ROW_SECCOMP] = "seccomp",
+	[CLOISTER_ROW_VERIFY] = "verify",
+};
+
+const char *cloister_row_name(enum cloister_row_kind kind)
+{
+	return kind < CLOISTER_ROW_KINDS ? row_names[kind] : "unknown";
+}
+
+void cloister_plan_free(struct cloister_plan *plan)
+{
+	if (plan == NULL)
+		return;
+	for (size_t i = 0; i < plan->n_rows; i++) {
+		free(plan->rows[i].source);
+		free(plan->rows[i].target);
+		free(plan->rows[i].data);
+	}
+	free(plan->rows);
+	free(plan->session_id);
+	free(plan->user);
+	free(plan->rootfs);
+	free(plan->state);
+	free(plan->shell);
+	free(plan->home);
+	free(plan->hostname);
+	free(plan);
+}
+
+/* A setting that parses but that this release cannot carry out refuses the login: never a weaker session than was asked
+ * for. */
+static int refuse_unsupported(const struct cloister_policy *policy, const struct cloister_account *account,
+                              const struct cloister_plan_facts *facts, struct cloister_error *err)
+{
+	const struct {
+		bool asked;
+		const char *what;
+	} unsupported[] = {
+		{policy->home == CLOISTER_HOME_PRIVATE, "home = private"},
+		{policy->network == CLOISTER_NETWORK_PASTA, "network = pasta"},
+		{policy->network == CLOISTER_NETWORK_NETNS, "network = netns:NAME"},
+		{policy->users == CLOISTER_USERS_ROOT, "users = root"},
+		{policy->scope == CLOISTER_SCOPE_USER, "scope = user"},
+		{policy->linger != 0, "linger"},
+		{policy->memory_max != 0, "memory_max"},
+		{policy->pids_max != 0, "pids_max"},
+		{policy->cpu_max != NULL, "cpu_max"},
+		{policy->io_max != NULL, "io_max"},
+		{policy->entry == CLOISTER_ENTRY_PROCESS, "entry = process"},
+		{!facts->privileged && policy->users == CLOISTER_USERS_HOST, "users = host without root"},
+	};
+
+	for (size_t i = 0; i < sizeof(unsupported) / sizeof(*unsupported); i++) {
+		if (unsupported[i].asked)
+			return cloister_fail(err, EOPNOTSUPP, "policy", NULL, "%s is not supported by this release",
+			                     unsupported[i].what);
+	}
+	if (account->uid == 0 && policy->users == CLOISTER_USERS_HOST)
+		return cloister_fail(err, EPERM, "policy", NULL, "root cannot be isolated with users = host");
+	if (policy->writable == CLOISTER_WRITABLE_DIRECT && strcmp(policy->rootfs, "/") == 0)
+		return cloister_fail(err, EINVAL, "policy", "/", "writable = direct cannot be used with rootfs = /");
+	return 0;
+}
+
+static int plan_ids(struct cloister_plan *plan, const struct cloister_policy *policy,
+                    const struct cloister_account *account, const struct cloister_plan_facts *facts,
+                    struct cloister_error *err)
+{
+	uint32_t groups[CLOISTER_ID_EXTENTS_MAX];
+	uint32_t uid = account->uid;
+	size_t n_uids = 1, n_groups = 1;
+
+	groups[0] = account->gid;
+	if (policy->users == CLOISTER_USERS_HOST)
+		return 0;
+	/* newgidmap(1) and the kernel let an unprivileged process map no group but its own primary one. */
+	if (facts->privileged)
+		n_groups = cloister_ids_own_groups(account, groups, CLOISTER_ID_EXTENTS_MAX);
+	/* Root's own session: uid 0 inside is an unprivileged id outside like any other's. */
+	if (uid == 0)
+		n_uids = n_groups = 0;
+	int r = cloister_id_map_keep(&uid, n_uids, facts->range.uid_base, facts->range.count, &plan->uid_map, err);
+	if (r < 0)
+		return r;
+	return cloister_id_map_keep(groups, n_groups, facts->range.gid_base, facts->range.count, &plan->gid_map, err);
+}
+
+static uint64_t plan_namespaces(const struct cloister_policy *policy)
+{
+	uint64_t namespaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP;
+
+	if (policy->users != CLOISTER_USERS_HOST)
+		namespaces |= CLONE_NEWUSER;
+	if (policy->network != CLOISTER_NETWORK_HOST)
+		namespaces |= CLONE_NEWNET;
+	return namespaces;
+}
+
+/* The shell that runs inside: cloister-sh as a login shell only leads to it. */
+static const char *session_shell(const struct cloister_policy *policy, const struct cloister_account *account)
+{
+	if (policy->shell != NULL)
+		return policy->shell;
+	if (*account->shell == '\0' || cloister_plan_is_launcher(account->shell))
+		return "/bin/sh";
+	return account->shell;
+}
+
+static int plan_texts(struct cloister_plan *plan, const struct cloister_policy *policy,
+                      const struct cloister_account *account, const struct cloister_plan_facts *facts)
+{
+	bool keeps_state = facts->privileged && policy->writable == CLOISTER_WRITABLE_OVERLAY;
+
+	plan->session_id = strdup(facts->session_id);
+	plan->user = strdup(account->name);
+	plan->rootfs = strdup(policy->rootfs);
+	plan->state = strdup(keeps_state ? policy->state : "");
+	plan->shell = strdup(session_shell(policy, account));
+	plan->home = strdup(account->home);
+	plan->hostname = strdup(policy->hostname);
+	if (plan->session_id == NULL || plan->user == NULL || plan->rootfs == NULL || plan->state == NULL ||
+	    plan->shell == NULL || plan->home == NULL || plan->hostname == NULL)
+		return -ENOMEM;
+	return 0;
+}
+
+int cloister_plan_build(const struct cloister_policy *policy, const struct cloister_account *account,
+                        const struct cloister_plan_facts *facts, struct cloister_plan **out, struct cloister_error *err)
+{
+	int r = refuse_unsupported(policy, account, facts, err);
+	if (r < 0)
+		return r;
+
+	struct cloister_plan _cleanup_plan_ *plan = calloc(1, sizeof(*plan));
+	if (plan == NULL || plan_texts(plan, policy, account, facts) < 0)
+		return cloister_fail(err, ENOMEM, "plan", NULL, "no memory for the plan");
+	plan->uid = account->uid;
+	plan->gid = account->gid;
+	plan->namespaces = plan_namespaces(policy);
+	plan->capabilities = policy->capabilities;
+	plan->terminal = facts->terminal;
+	plan->timeout = policy->timeout;
+	plan->privileged = facts->privileged;
+	plan->no_new_privs = policy->no_new_privs;
+	plan->seccomp = policy->seccomp;
+	r = plan_ids(plan, policy, account, facts, err);
+	if (r < 0)
+		return r;
+	r = cloister_plan_add_rows(plan, policy, account, facts, err);
+	if (r < 0)
+		return r;
+	*out = TAKE_PTR(plan);
+	return 0;
+}

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT */
+/* The rows of a plan, in the order in which they are carried out. Pure. */
+#include "plan_rows.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+
+#include "cloister/cleanup.h"
+
+#define SAFE    ((uint64_t)(MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV))
+#define NO_EXEC ((uint64_t)MOUNT_ATTR_NOEXEC)
+#define RDONLY  ((uint64_t)MOUNT_ATTR_RDONLY)
+
+/* Collects rows; after the first failure nothing more is added, and the failure is what counts. */
+struct row_list {
+	struct cloister_plan *plan;
+	struct cloister_row nowhere; /* what a caller fills in vain after a failure */
+	int error;
+};
+
+static struct cloister_row *add(struct row_list *list, enum cloister_row_kind kind, const char *source,
+                                const char *target, const char *data)
+{
+	struct cloister_plan *plan = list->plan;
+
+	if (list->error != 0)
+		return &list->nowhere;
+	struct cloister_row *rows = reallocarray(plan->rows, plan->n_rows + 1, sizeof(*rows));
+	if (rows == NULL) {
+		list->error = ENOMEM;
+		return &list->nowhere;
+	}
+	plan->rows = rows;
+	struct cloister_row *row = &rows[plan->n_rows++];
+	*row = (struct cloister_row){.kind = kind,
+	                             .source = strdup(source),
+	                             .target = strdup(target),
+	                             .data = strdup(data)};
+	if (row->source == NULL || row->target == NULL || row->data == NULL) {
+		list->error = ENOMEM;
+		return &list->nowhere;
+	}
+	return row;
+}
+
+bool cloister_plan_is_launcher(const char *shell)
+{
+	const char *slash = strrchr(shell, '/');
+
+	return strcmp(slash != NULL ? slash + 1 : shell, "cloister-sh") == 0;
+}
+
+static void add_root(struct row_list *list, const struct cloister_policy *policy)
+{
+	struct cloister_plan *plan = list->plan;
+	struct cloister_row *row;
+	bool direct = policy->writable == CLOISTER_WRITABLE_DIRECT;
+
+	if (!plan->privileged || direct) {
+		/* An overlay over "/" is EINVAL in a user's own namespace: there the rootfs is read-only, which is
+		 * stricter. */
+		row = add(list, CLOISTER_ROW_ROOT, policy->rootfs, "/", "");
+		row->attributes = SAFE | (direct ? 0 : RDONLY);
+	} else {
+		/* `no` too is an overlay, over nothing that is kept: mount points can be made without a change to the
+		 * rootfs. */
+		row = add(list, CLOISTER_ROW_OVERLAY, policy->rootfs, "/", plan->state);
+		row->attributes = SAFE;
+	}
+	if (plan->privileged && (plan->namespaces & CLONE_NEWUSER))
+		row->flags |= CLOISTER_ROW_IDMAP;
+	if (policy->users == CLOISTER_USERS_HOST)
+		row->flags |= CLOISTER_ROW_TRUSTED;
+}
+
+/* With rootfs = / the host's own directories that are nobody's business inside. */
+static void add_hidden(struct row_list *list, const struct cloister_policy *policy)
+{
+	static const char *const hidden[] = {"/boot",
+	                                     "/media",
+	                                     "/mnt",
+	                                     "/root",
+	                                     "/lost+found",
+	                                     "/var/backups",
+	                                     "/var/crash",
+	                                     "/var/log",
+	                                     "/var/spool",
+	                                     "/var/mail",
+	                                     "/var/cache",
+	                                     "/var/lib/cloister",
+	                                     "/var/lib/private",
+	                                     "/var/lib/mysql",
+	                                     "/var/lib/postgresql",
+	                                     "/var/lib/docker",
+	                                     "/var/lib/containers",
+	                                     "/etc/cloister",
+	                                     "/etc/ssl/private",
+	                                     "/etc/shadow",
+	                                     "/etc/shadow-",
+	                                     "/etc/gshadow",
+	                                     "/etc/gshadow-",
+	                                     "/etc/ssh/ssh_host_rsa_key",
+	                                     "/etc/ssh/ssh_host_ecdsa_key",
+	                                     "/etc/ssh/ssh_host_ed25519_key"};
+
+	if (strcmp(policy->rootfs, "/") != 0)
+		return;
+	for (size_t i = 0; i < sizeof(hidden) / sizeof(*hidden); i++) {
+		struct cloister_row *row = add(list, CLOISTER_ROW_MASK, "", hidden[i], "");
+
+		row->flags |= CLOISTER_ROW_IF_PRESENT;
+	}
+	struct cloister_row *row = add(list, CLOISTER_ROW_TMPFS, "", "/home", "mode=0755,size=64k");
+	row->attributes = SAFE;
+	row->flags |= CLOISTER_ROW_IF_PRESENT;
+}
+
+static void add_dev(struct row_list *list, const struct cloister_plan_facts *facts)
+{
+	static const char *const nodes[] = {"/dev/null",   "/dev/zero",    "/dev/full",
+	                                    "/dev/random", "/dev/urandom", "/dev/tty"};
+	static const struct {
+		const char *link, *to;
+	} links[] = {{"/dev/ptmx", "pts/ptmx"},
+	             {"/dev/fd", "/proc/self/fd"},
+	             {"/dev/stdin", "/proc/self/fd/0"},
+	             {"/dev/stdout", "/proc/self/fd/1"},
+	             {"/dev/stderr", "/proc/self/fd/2"}};
+
+	add(list, CLOISTER_ROW_TMPFS, "", "/dev", "mode=0755,size=64k")->attributes = MOUNT_ATTR_NOSUID | NO_EXEC;
+	for (size_t i = 0; i < sizeof(nodes) / sizeof(*nodes); i++)
+		add(list, CLOISTER_ROW_DEVICE, nodes[i], nodes[i], "")->attributes = MOUNT_ATTR_NOSUID | NO_EXEC;
+	/* gid 5 is the host's tty group; in a user's own namespace it is not mapped, and naming it would be EINVAL. */
+	add(list, CLOISTER_ROW_DEVPTS, "", "/dev/pts",
+	    facts->privileged ? "newinstance,ptmxmode=0666,mode=0620,gid=5" : "newinstance,ptmxmode=0666,mode=0620")
+		->attributes = MOUNT_ATTR_NOSUID | NO_EXEC;
+	for (size_t i = 0; i < sizeof(links) / sizeof(*links); i++)
+		add(list, CLOISTER_ROW_SYMLINK, "", links[i].link, links[i].to);
+	add(list, CLOISTER_ROW_TMPFS, "", "/dev/shm", "mode=1777")->attributes = SAFE;
+	add(list, CLOISTER_ROW_MQUEUE, "", "/dev/mqueue", "")->attributes = SAFE | NO_EXEC;
+	if (facts->terminal == CLOISTER_TERMINAL_BIND && facts->terminal_path != NULL) {
+		add(list, CLOISTER_ROW_TERMINAL, facts->terminal_path, "/dev/console", "")->attributes =
+			MOUNT_ATTR_NOSUID | NO_EXEC;
+		if (strcmp(facts->terminal_path, "/dev/console") != 0)
+			add(list, CLOISTER_ROW_TERMINAL, facts->terminal_path, facts->terminal_path, "")->attributes =
+				MOUNT_ATTR_NOSUID | NO_EXEC;
+	}
+}
+
+static void add_proc(struct row_list *list)
+{
+	static const char *const masks[] = {"acpi",          "asound",       "kcore",       "keys",
+	                                    "latency_stats", "timer_list",   "timer_stats", "sched_debug",
+	                                    "scsi",          "kallsyms",     "kmsg",        "vmallocinfo",
+	                                    "slabinfo",      "pagetypeinfo", "config.gz",   "sysrq-trigger"};
+	static const char *const read_only[] = {"bus", "fs", "irq", "sys"};
+	char path[64];
+
+	add(list, CLOISTER_ROW_PROC, "", "/proc", "")->attributes = SAFE | NO_EXEC;
+	for (size_t i = 0; i < sizeof(masks) / sizeof(*masks); i++) {
+		snprintf(path, sizeof(path), "/proc/%s", masks[i]);
+		add(list, CLOISTER_ROW_MASK, "", path, "")->flags = CLOISTER_ROW_IF_PRESENT;
+	}
+	for (size_t i = 0; i < sizeof(read_only) / sizeof(*read_only); i++) {
+		snprintf(path, sizeof(path), "/proc/%s", read_only[i]);
+		struct cloister_row *row = add(list, CLOISTER_ROW_READ_ONLY, "", path, "");
+		row->flags = CLOISTER_ROW_IF_PRESENT;
+		row->attributes = SAFE | NO_EXEC | RDONLY;
+	}
+}
+
+static void add_home(struct row_list *list, const struct cloister_policy *policy,
+                     const struct cloister_account *account)
+{
+	struct cloister_row *row;
+	char options[96];
+
+	/* A home of "/" is the root itself. */
+	if (strcmp(account->home, "/") == 0)
+		return;
+	switch (policy->home) {
+	case CLOISTER_HOME_BIND:
+		row = add(list, CLOISTER_ROW_BIND, account->home, account->home, "");
+		row->attributes = SAFE;
+		row->flags = CLOISTER_ROW_FOR_USER;
+		break;
+	case CLOISTER_HOME_TMPFS:
+		snprintf(options, sizeof(options), "mode=0700,uid=%u,gid=%u", account->uid, account->gid);
+		add(list, CLOISTER_ROW_TMPFS, "", account->home, options)->attributes = SAFE;
+		break;
+	case CLOISTER_HOME_NONE:
+	case CLOISTER_HOME_PRIVATE:
+	default:
+		break;
+	}
+}
+
+static void add_content(struct row_list *list, const struct cloister_policy *policy,
+                        const struct cloister_account *account)
+{
+	char options[96];
+
+	for (size_t i = 0; i < policy->n_tmpfs; i++) {
+		const struct cloister_tmpfs *tmpfs = &policy->tmpfs[i];
+		/* /run is root's, as on a host: a service of the session has no business to place things there. */
+		const char *mode = strcmp(tmpfs->path, "/run") == 0 ? "0755" : "1777";
+
+		if (tmpfs->size != 0)
+			snprintf(options, sizeof(options), "mode=%s,size=%llu", mode, (unsigned long long)tmpfs->size);
+		else
+			snprintf(options, sizeof(options), "mode=%s", mode);
+		add(list, CLOISTER_ROW_TMPFS, "", tmpfs->path, options)->attributes = SAFE;
+	}
+	add_home(list, policy, account);
+	for (size_t i = 0; i < policy->n_binds; i++) {
+		const struct cloister_bind *bind = &policy->binds[i];
+		struct cloister_row *row = add(list, CLOISTER_ROW_BIND, bind->source, bind->target, "");
+
+		row->attributes = SAFE | (bind->read_only ? RDONLY : 0);
+	}
+	for (size_t i = 0; i < policy->n_masks; i++)
+		add(list, CLOISTER_ROW_MASK, "", policy->masks[i], "")->flags = CLOISTER_ROW_IF_PRESENT;
+}
+
+static int compare_targets(const void *left, const void *right)
+{
+	const struct cloister_row *a = left, *b = right;
+
+	return strcmp(a->target, b->target);
+}
+
+/* Parents first, since a mount on a parent hides what was mounted below it; two on one place is a mistake. */
+static int order_content(struct cloister_plan *plan, size_t first, struct cloister_error *err)
+{
+	qsort(plan->rows + first, plan->n_rows - first, sizeof(*plan->rows), compare_targets);
+	for (size_t i = first; i + 1 < plan->n_rows; i++) {
+		if (strcmp(plan->rows[i].target, plan->rows[i + 1].target) == 0)
+			return cloister_fail(err, EEXIST, "plan", plan->rows[i].target,
+			                     "two mounts on one place (tmpfs, bind, home, mask)");
+	}
+	return 0;
+}
+
+static void add_session_files(struct row_list *list, const struct cloister_policy *policy,
+                              const struct cloister_account *account, const struct cloister_plan_facts *facts)
+{
+	struct cloister_plan *plan = list->plan;
+	char _cleanup_free_ *text = NULL;
+	const char *login_shell = account->shell;
+
+	if (asprintf(&text, "session=%s\nuser=%s\nuid=%u\nshell=%s\n", plan->session_id, plan->user, plan->uid,
+	             plan->shell) < 0) {
+		list->error = ENOMEM;
+		return;
+	}
+	add(list, CLOISTER_ROW_DIRECTORY, "", "/run/cloister", "")->mode = 0755;
+	add(list, CLOISTER_ROW_FILE, "", CLOISTER_SESSION_FILE, text)->mode = 0444;
+
+	/* sshd execs the passwd shell's path from inside: the launcher must be there under that name, and be ours. */
+	if (facts->init_path != NULL && *login_shell == '/' &&
+	    (cloister_plan_is_launcher(login_shell) ||
+	     (policy->shell != NULL && strcmp(policy->shell, login_shell) != 0))) {
+		struct cloister_row *row = add(list, CLOISTER_ROW_BIND, facts->init_path, login_shell, "");
+
+		row->attributes = SAFE | RDONLY;
+		row->flags = CLOISTER_ROW_ROOT_ONLY;
+	}
+}
+
+static void add_account_lines(struct row_list *list, const struct cloister_account *account)
+{
+	char _cleanup_free_ *line = NULL;
+
+	if (asprintf(&line, "%s:x:%u:%u:%s:%s:%s", account->name, account->uid, account->gid, account->gecos,
+	             account->home, account->shell) < 0) {
+		list->error = ENOMEM;
+		return;
+	}
+	add(list, CLOISTER_ROW_ACCOUNT, "", "/etc/passwd", line);
+	for (size_t i = 0; i < account->n_groups; i++) {
+		char _cleanup_free_ *group = NULL;
+		bool kept = account->groups[i] == account->gid || account->groups[i] >= CLOISTER_FIRST_USER_GID;
+
+		if (!kept || account->group_names[i] == NULL)
+			continue;
+		if (asprintf(&group, "%s:x:%u:%s", account->group_names[i], account->groups[i],
+		             account->groups[i] == account->gid ? "" : account->name) < 0) {
+			list->error = ENOMEM;
+			return;
+		}
+		add(list, CLOISTER_ROW_ACCOUNT, "", "/etc/group", group);
+	}
+}
+
+static void add_closing(struct row_list *list, const struct cloister_policy *policy,
+                        const struct cloister_plan_facts *facts)
+{
+	struct cloister_plan *plan = list->plan;
+
+	if (policy->writable == CLOISTER_WRITABLE_NO && plan->privileged)
+		add(list, CLOISTER_ROW_READ_ONLY, "", "/", "")->attributes = SAFE | RDONLY;
+	add(list, CLOISTER_ROW_PIVOT, "", "/", "");
+	add(list, CLOISTER_ROW_HOSTNAME, "", "", plan->hostname);
+	if (plan->namespaces & CLONE_NEWNET)
+		add(list, CLOISTER_ROW_LOOPBACK, "", "", "lo");
+	if (facts->shell_check)
+		add(list, CLOISTER_ROW_SHELL, "", plan->shell, plan->rootfs);
+	add(list, CLOISTER_ROW_KEYRING, "", "", "");
+	add(list, CLOISTER_ROW_NO_CORE, "", "", "");
+	add(list, CLOISTER_ROW_CAPABILITIES, "", "", "");
+	add(list, CLOISTER_ROW_NO_NEW_PRIVS, "", "", "");
+	if (plan->seccomp)
+		add(list, CLOISTER_ROW_SECCOMP, "", "", "");
+	add(list, CLOISTER_ROW_VERIFY, "", "", "");
+}
+
+int cloister_plan_add_rows(struct cloister_plan *plan, const struct cloister_policy *policy,
+                           const struct cloister_account *account, const struct cloister_plan_facts *facts,
+                           struct cloister_error *err)
+{
+	struct row_list list = {.plan = plan};
+
+	add_root(&list, policy);
+	add_hidden(&list, policy);
+	add_dev(&list, facts);
+	add_proc(&list);
+	/* The rbind of "/" in a user's own namespace brings the host's /sys along. */
+	if (!plan->privileged && strcmp(policy->rootfs, "/") == 0)
+		add(&list, CLOISTER_ROW_MASK, "", "/sys", "")->flags = CLOISTER_ROW_IF_PRESENT;
+	size_t first_content = plan->n_rows;
+	add_content(&list, policy, account);
+	if (list.error == 0) {
+		int r = order_content(plan, first_content, err);
+		if (r < 0)
+			return r;
+	}
+	add_session_files(&list, policy, account, facts);
+	add_account_lines(&list, account);
+	add_closing(&list, policy, facts);
+	if (list.error != 0)
+		return cloister_fail(err, list.error, "plan", NULL, "no memory for the plan");
+	return 0;
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+/* Live sessions as files. */
+#include "cloister/registry.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#include "cloister/cleanup.h"
+#include "cloister/path.h"
+#include "cloister/source.h"
+
+#define ENTRY_MAX 8192
+
+/* Root's directory all the way; made when missing, since /run is empty after a boot. */
+static int open_registry(struct cloister_error *err)
+{
+	int _cleanup_close_ run = cloister_path_open_host("/run", O_DIRECTORY, CLOISTER_PATH_ROOT_OWNED, err);
+
+	if (run < 0)
+		return run;
+	if (mkdirat(run, "cloister", 0755) < 0 && errno != EEXIST)
+		return cloister_fail(err, errno, "registry", "/run/cloister", "cannot make");
+	int _cleanup_close_ own = openat(run, "cloister", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (own < 0)
+		return cloister_fail(err, errno, "registry", "/run/cloister", "cannot open");
+	if (mkdirat(own, "sessions", 0755) < 0 && errno != EEXIST)
+		return cloister_fail(err, errno, "registry", CLOISTER_REGISTRY, "cannot make");
+	int _cleanup_close_ fd = openat(own, "sessions", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return cloister_fail(err, errno, "registry", CLOISTER_REGISTRY, "cannot open");
+	if (st.st_uid != 0 || (st.st_mode & (S_IWGRP | S_IWOTH)))
+		return cloister_fail(err, EPERM, "registry", CLOISTER_REGISTRY,
+		                     "must be root's and writable by nobody else");
+	return TAKE_FD(fd);
+}
+
+/* Field 22 of /proc/PID/stat (proc(5)): with the number it names a process for good. The name in field 2 may hold
+ * anything. */
+static int start_time(pid_t pid, unsigned long long *ticks)
+{
+	char path[40], text[1024];
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	int _cleanup_close_ fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+	if (n <= 0)
+		return -ESRCH;
+	text[n] = '\0';
+	char *at = strrchr(text, ')');
+	for (int field = 2; at != NULL && field < 22; field++)
+		at = strchr(at + 1, ' ');
+	return at != NULL && sscanf(at, " %llu", ticks) == 1 ? 0 : -ESRCH;
+}
+
+static int mount_namespace(pid_t pid, unsigned long long *inode)
+{
+	char path[40];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)pid);
+	if (stat(path, &st) < 0)
+		return -errno;
+	*inode = st.st_ino;
+	return 0;
+}
+
+/* What of a plan must be the same for two sessions to share an overlay. */
+static void write_identity(FILE *out, const struct cloister_plan *plan)
+{
+	fprintf(out, "state=%s\nrootfs=%s\nids=%" PRIu32 "\n", plan->state, plan->rootfs,
+	        cloister_id_map_outside(&plan->uid_map, 0));
+}
+
+int cloister_registry_add(const struct cloister_session *session, const struct cloister_plan *plan,
+                          struct cloister_error *err)
+{
+	unsigned long long ticks = 0, inode = 0;
+	char hidden[CLOISTER_SESSION_ID_MAX + 8];
+	int _cleanup_close_ registry = open_registry(err);
+
+	if (registry < 0)
+		return registry;
+	if (start_time(session->init, &ticks) < 0 || mount_namespace(session->init, &inode) < 0)
+		return cloister_fail(err, ESRCH, "registry", session->id, "init is gone");
+	snprintf(hidden, sizeof(hidden), ".%s", session->id);
+	int _cleanup_close_ fd = openat(registry, hidden, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd < 0)
+		return cloister_fail(err, errno, "registry", session->id, "cannot write");
+	FILE *out = fdopen(fd, "w");
+	if (out == NULL)
+		return cloister_fail(err, errno, "registry", session->id, "cannot write");
+	fd = -1;
+	fprintf(out, "pid=%d\nstart=%llu\nmnt=%llu\nuser=%s\nuid=%" PRIu32 "\nowner=%d\nsince=%lld\n",
+	        (int)session->init, ticks, inode, plan->user, plan->uid, (int)session->owner, (long long)time(NULL));
+	write_identity(out, plan);
+	if (fclose(out) != 0 || renameat(registry, hidden, registry, session->id) < 0) {
+		int code = errno;
+
+		unlinkat(registry, hidden, 0);
+		return cloister_fail(err, code, "registry", session->id, "cannot write");
+	}
+	return 0;
+}
+
+void cloister_registry_remove(const char *id)
+{
+	int _cleanup_close_ registry = open_registry(NULL);
+
+	if (registry >= 0 && strchr(id, '/') == NULL)
+		unlinkat(registry, id, 0);
+}
+
+/* A pidfd of the init that an entry names, if the kernel confirms the entry; -ESRCH when it is stale. */
+static int confirm(const char *text)
+{
+	int pid = 0;
+	unsigned long long start = 0, inode = 0, now_start = 0, now_inode = 0;
+
+	if (sscanf(text, "pid=%d\nstart=%llu\nmnt=%llu\n", &pid, &start, &inode) != 3 || pid <= 1)
+		return -ESRCH;
+	int _cleanup_close_ pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (pidfd < 0)
+		return -ESRCH;
+	/* After the pidfd, so that what is read is of the process that it holds, or of none. */
+	if (start_time(pid, &now_start) < 0 || mount_namespace(pid, &now_inode) < 0 || now_start != start ||
+	    now_inode != inode)
+		return -ESRCH;
+	return TAKE_FD(pidfd);
+}
+
+static int read_entry(int registry, const char *name, char *text, size_t size)
+{
+	int _cleanup_close_ fd = openat(registry, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	if (fd < 0)
+		return -errno;
+	ssize_t n = read(fd, text, size - 1);
+	if (n < 0)
+		return -errno;
+	text[n] = '\0';
+	return 0;
+}
+
+int cloister_registry_find(const struct cloister_plan *plan, struct cloister_error *err)
+{
+	char _cleanup_free_ *wanted = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&wanted, &size);
+
+	if (out == NULL)
+		return cloister_fail(err, ENOMEM, "registry", NULL, "no memory");
+	write_identity(out, plan);
+	if (fclose(out) != 0)
+		return cloister_fail(err, ENOMEM, "registry", NULL, "no memory");
+	int registry = open_registry(err);
+	if (registry < 0)
+		return registry;
+	DIR *directory = fdopendir(registry);
+	if (directory == NULL) {
+		close(registry);
+		return cloister_fail(err, errno, "registry", CLOISTER_REGISTRY, "cannot read");
+	}
+	int found = -ENOENT;
+	for (struct dirent *entry = readdir(directory); entry != NULL && found < 0; entry = readdir(directory)) {
+		char text[ENTRY_MAX];
+
+		if (entry->d_name[0] == '.' || read_entry(registry, entry->d_name, text, sizeof(text)) < 0)
+			continue;
+		int pidfd = confirm(text);
+		if (pidfd < 0) {
+			unlinkat(registry, entry->d_name, 0);
+			continue;
+		}
+		if (strstr(text, wanted) != NULL)
+			found = pidfd;
+		else
+			close(pidfd);
+	}
+	closedir(directory);
+	return found;
+}
+
+int cloister_state_lock(const struct cloister_plan *plan, struct cloister_error *err)
+{
+	const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
+	int _cleanup_close_ fd = cloister_state_open(plan->state, err);
+
+	if (fd < 0)
+		return fd;
+	for (uint32_t tries = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; tries++) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return cloister_fail(err, errno, "state", plan->state, "cannot lock");
+		if (tries >= plan->timeout * 100)
+			return cloister_fail(err, ETIMEDOUT, "state", plan->state,
+			                     "another login of the user holds it");
+		nanosleep(&pause, NULL);
+	}
+	return TAKE_FD(fd);
+}

@@ -1,0 +1,625 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The relay between an outer terminal and the session's own pty.
+ *
+ * The outer descriptors belong to an open file description that the caller's shell shares, so O_NONBLOCK is never set
+ * on them: it would outlive the relay. They cannot be opened anew either, since the relay has no permission on
+ * somebody else's terminal. They are read and written only when poll() says so, in small pieces, and a timer's signal
+ * interrupts a call that blocks nevertheless (a terminal promises room for one byte alone; another reader may have
+ * taken the input). The kernel then returns the count of what was moved, so nothing is lost or repeated.
+ *
+ * Unlike the rest of the core this changes signal state - the mask, SIGPIPE, the timer's signal - because it runs in a
+ * process of its own; it saves that state and puts it back.
+ */
+#include "cloister/relay.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cloister/cleanup.h"
+
+enum {
+	RING_SIZE = 64 * 1024,
+	/* What a pipe takes without blocking once poll() reports room: PIPE_BUF. */
+	OUTPUT_PIECE = 4096,
+	BLOCKED_CALL_MS = 50,
+	UNOPENED_RETRY_MS = 20,
+	LAST_CLOSE_MS = 200,
+	BACKGROUND_CHECK_MS = 250,
+	DRAIN_QUIET_MS = 200,
+	DRAIN_TOTAL_MS = 2000,
+};
+
+struct ring {
+	size_t start;
+	size_t used;
+	unsigned char bytes[RING_SIZE];
+};
+
+struct signal_state {
+	sigset_t mask;
+	struct sigaction pipe;
+	struct sigaction tick;
+};
+
+struct relay {
+	int input; /* -1 once it has ended; output, master and control likewise */
+	int output;
+	int master;
+	int control;
+	int terminal; /* the outer one of input and output that is a terminal, or -1 */
+	int signals;
+	timer_t watchdog;
+	bool input_is_terminal;
+	bool background; /* another process group has the terminal: not to be read, its settings not ours to change */
+	bool altered;    /* the terminal has the settings in applied, and had those in original */
+	bool original_known;
+	bool end_of_input_owed;
+	unsigned char last_sent;
+	struct termios original;
+	struct termios applied;
+	int64_t write_master_after; /* milliseconds of CLOCK_MONOTONIC, as the next four */
+	int64_t read_master_after;
+	int64_t closed_until; /* 0: the other side of master is open, or never was */
+	int64_t drain_until;  /* 0: not draining */
+	int64_t quiet_until;
+	struct ring to_session;
+	struct ring to_terminal;
+};
+
+enum revent { READY_INPUT, READY_OUTPUT, READY_MASTER, READY_CONTROL, READY_SIGNALS, READY_COUNT };
+
+enum progress { GO_ON = 0, ENDED = 1 }; /* and -errno */
+
+static int64_t milliseconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- ring buffers ---- */
+
+static size_t smaller(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+static ssize_t ring_fill(struct ring *ring, int fd)
+{
+	if (ring->used == 0)
+		ring->start = 0;
+	size_t end = (ring->start + ring->used) % RING_SIZE;
+	ssize_t count = read(fd, ring->bytes + end, smaller(RING_SIZE - ring->used, RING_SIZE - end));
+
+	if (count > 0)
+		ring->used += (size_t)count;
+	return count;
+}
+
+static ssize_t ring_drain(struct ring *ring, int fd, size_t most)
+{
+	size_t run = smaller(smaller(ring->used, RING_SIZE - ring->start), most);
+	ssize_t count = write(fd, ring->bytes + ring->start, run);
+
+	if (count > 0) {
+		ring->start = (ring->start + (size_t)count) % RING_SIZE;
+		ring->used -= (size_t)count;
+	}
+	return count;
+}
+
+static void ring_put(struct ring *ring, unsigned char byte)
+{
+	ring->bytes[(ring->start + ring->used) % RING_SIZE] = byte;
+	ring->used++;
+}
+
+static bool is_transient(int code)
+{
+	return code == EAGAIN || code == EWOULDBLOCK || code == EINTR;
+}
+
+/* ---- signals ---- */
+
+static void on_tick(int number)
+{
+	/* Being caught is its whole effect: without SA_RESTART the blocked read() or write() returns. */
+	(void)number;
+}
+
+/* Repeats, because a tick that comes just before the call it is meant for would be the only one. */
+static void watchdog_set(const struct relay *relay, long interval_ms)
+{
+	struct timespec interval = {.tv_nsec = interval_ms * 1000000};
+	struct itimerspec timer = {.it_value = interval, .it_interval = interval};
+
+	timer_settime(relay->watchdog, 0, &timer, NULL);
+}
+
+static void signals_restore(const struct signal_state *saved)
+{
+	sigaction(SIGPIPE, &saved->pipe, NULL);
+	sigaction(SIGRTMIN, &saved->tick, NULL);
+	sigprocmask(SIG_SETMASK, &saved->mask, NULL);
+}
+
+/* SIGRTMIN and not SIGALRM for the timer: an alarm() of the caller keeps its meaning. */
+static int signals_take(struct relay *relay, struct signal_state *saved)
+{
+	static const int taken[] = {SIGWINCH, SIGCONT, SIGTSTP, SIGTERM, SIGHUP, SIGINT, SIGQUIT};
+	struct sigaction tick = {.sa_handler = on_tick};
+	struct sigaction ignore = {.sa_handler = SIG_IGN};
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN};
+	sigset_t set;
+	sigset_t mask;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
+		sigaddset(&set, taken[i]);
+	int _cleanup_close_ signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (signals < 0 || timer_create(CLOCK_MONOTONIC, &event, &relay->watchdog) < 0)
+		return -errno;
+
+	sigprocmask(SIG_BLOCK, &set, &saved->mask);
+	sigprocmask(SIG_SETMASK, NULL, &mask);
+	sigdelset(&mask, SIGRTMIN);
+	sigaction(SIGRTMIN, &tick, &saved->tick);
+	sigaction(SIGPIPE, &ignore, &saved->pipe);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	relay->signals = TAKE_FD(signals);
+	return 0;
+}
+
+/* ---- the outer terminal ---- */
+
+static bool same_settings(const struct termios *a, const struct termios *b)
+{
+	return a->c_iflag == b->c_iflag && a->c_oflag == b->c_oflag && a->c_cflag == b->c_cflag &&
+	       a->c_lflag == b->c_lflag && memcmp(a->c_cc, b->c_cc, sizeof(a->c_cc)) == 0;
+}
+
+/*
+ * SIGTTOU would stop the relay half way when its process group has just lost the terminal (tcsetattr(3)).
+ * TCSANOW: TCSAFLUSH would throw away what was typed ahead, TCSADRAIN waits without end for a stalled terminal.
+ */
+static int set_settings(int terminal, const struct termios *settings)
+{
+	sigset_t stop;
+	sigset_t mask;
+	int result = 0;
+
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGTTOU);
+	sigprocmask(SIG_BLOCK, &stop, &mask);
+	if (tcsetattr(terminal, TCSANOW, settings) < 0)
+		result = -errno;
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	return result;
+}
+
+static void copy_window_size(const struct relay *relay)
+{
+	struct winsize size;
+
+	if (relay->terminal >= 0 && ioctl(relay->terminal, TIOCGWINSZ, &size) == 0)
+		ioctl(relay->master, TIOCSWINSZ, &size);
+}
+
+/*
+ * When the keyboard is not the session's input nobody reads ^C here, so it has to stay a signal: only the output's
+ * processing, which the session's pty has done already, is switched off.
+ */
+static struct termios transparent(const struct relay *relay)
+{
+	struct termios settings = relay->original;
+
+	if (relay->input_is_terminal)
+		cfmakeraw(&settings);
+	else
+		settings.c_oflag &= ~(tcflag_t)OPOST;
+	return settings;
+}
+
+/*
+ * tcgetpgrp() fails when the terminal is not this process's controlling one. Then there is no job control: reading
+ * never stops us, but nothing says either that the settings are ours to change.
+ */
+static int follow_foreground(struct relay *relay)
+{
+	if (relay->terminal < 0)
+		return 0;
+	pid_t group = tcgetpgrp(relay->terminal);
+
+	relay->background = group >= 0 && group != getpgrp();
+	if (group < 0 || relay->background)
+		return 0;
+	copy_window_size(relay);
+	/* Taken once: a shell's "fg" puts back the settings that the job had, which are the transparent ones. */
+	if (!relay->original_known && tcgetattr(relay->terminal, &relay->original) < 0)
+		return -errno;
+	relay->original_known = true;
+
+	struct termios settings = transparent(relay);
+	int result = set_settings(relay->terminal, &settings);
+	if (result < 0)
+		return result;
+	relay->altered = true;
+	return tcgetattr(relay->terminal, &relay->applied) < 0 ? -errno : 0;
+}
+
+/*
+ * A shell that took the terminal back has given it settings of its own, which stay. Shells that do not (the login
+ * process was killed, and dash went on) leave ours in place: then it is still for us to put the original ones back.
+ */
+static int put_settings_back(struct relay *relay)
+{
+	struct termios now;
+
+	if (!relay->altered || tcgetattr(relay->terminal, &now) < 0)
+		return 0;
+	relay->altered = false;
+	if (tcgetpgrp(relay->terminal) != getpgrp() && !same_settings(&now, &relay->applied))
+		return 0;
+	return set_settings(relay->terminal, &relay->original);
+}
+
+/* While another job has the terminal it has that job's settings, or a shell's line editor's: the pty's own are better.
+ */
+static int start_terminal(struct relay *relay)
+{
+	struct termios settings;
+
+	if (relay->terminal < 0)
+		return 0;
+	pid_t group = tcgetpgrp(relay->terminal);
+	if ((group < 0 || group == getpgrp()) && tcgetattr(relay->terminal, &settings) == 0 &&
+	    tcsetattr(relay->master, TCSANOW, &settings) < 0)
+		return -errno;
+	copy_window_size(relay);
+	return follow_foreground(relay);
+}
+
+/* Sent to itself and let through, since the kernel knows whether anybody could continue us (an orphaned group). */
+static int stop_like_a_job(struct relay *relay)
+{
+	sigset_t stop;
+	int result = put_settings_back(relay);
+
+	if (result < 0)
+		return result;
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGTSTP);
+	raise(SIGTSTP);
+	sigprocmask(SIG_UNBLOCK, &stop, NULL);
+	sigprocmask(SIG_BLOCK, &stop, NULL);
+	return follow_foreground(relay);
+}
+
+/* ---- the loop ---- */
+
+static int on_signal(struct relay *relay, uint32_t number)
+{
+	switch (number) {
+	case SIGWINCH:
+		copy_window_size(relay);
+		return GO_ON;
+	case SIGCONT:
+		return follow_foreground(relay);
+	case SIGTSTP:
+		return stop_like_a_job(relay);
+	default:
+		return ENDED;
+	}
+}
+
+static int take_signals(struct relay *relay)
+{
+	struct signalfd_siginfo info;
+	int result = GO_ON;
+
+	while (result == GO_ON && read(relay->signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		result = on_signal(relay, info.ssi_signo);
+	return result;
+}
+
+static void take_control(struct relay *relay)
+{
+	char ignored[64];
+	ssize_t count = read(relay->control, ignored, sizeof(ignored));
+
+	if (count > 0 || (count < 0 && is_transient(errno)))
+		return;
+	relay->control = -1;
+	relay->input = -1;
+	relay->to_session.used = 0;
+	relay->end_of_input_owed = false;
+	relay->drain_until = milliseconds() + DRAIN_TOTAL_MS;
+	relay->quiet_until = milliseconds() + DRAIN_QUIET_MS;
+	relay->read_master_after = 0;
+}
+
+static int take_input(struct relay *relay)
+{
+	watchdog_set(relay, BLOCKED_CALL_MS);
+	ssize_t count = ring_fill(&relay->to_session, relay->input);
+	int code = count < 0 ? errno : 0;
+	watchdog_set(relay, 0);
+
+	if (count > 0 || is_transient(code))
+		return GO_ON;
+	if (!relay->input_is_terminal) {
+		/* What cannot be read has ended for the session, which may still have much to say. */
+		relay->input = -1;
+		relay->end_of_input_owed = true;
+		return GO_ON;
+	}
+	/* EIO is also what an orphaned background group gets instead of SIGTTIN. */
+	pid_t group = tcgetpgrp(relay->terminal);
+	relay->background = code == EIO && group > 0 && group != getpgrp();
+	return relay->background ? GO_ON : ENDED;
+}
+
+/*
+ * In canonical mode VEOF hands over the line so far, and means end of file only when that line is empty (termios(3)):
+ * hence two of them after an unfinished line.
+ */
+static void send_end_of_input(struct relay *relay)
+{
+	struct termios settings;
+
+	relay->end_of_input_owed = false;
+	if (tcgetattr(relay->master, &settings) < 0 || settings.c_cc[VEOF] == _POSIX_VDISABLE)
+		return;
+	ring_put(&relay->to_session, settings.c_cc[VEOF]);
+	if ((settings.c_lflag & ICANON) != 0 && relay->last_sent != '\n')
+		ring_put(&relay->to_session, settings.c_cc[VEOF]);
+}
+
+/*
+ * EIO from write means that nobody has the other side open: not yet, or not any more. Only read can tell the two
+ * apart, so what was typed is kept until then, and tried again after a while since poll() reports room all the time.
+ */
+static int feed_session(struct relay *relay)
+{
+	const struct ring *ring = &relay->to_session;
+	size_t start = ring->start;
+	ssize_t count = ring_drain(&relay->to_session, relay->master, RING_SIZE);
+
+	if (count > 0)
+		relay->last_sent = ring->bytes[start + (size_t)count - 1];
+	else if (count < 0 && errno == EIO)
+		relay->write_master_after = milliseconds() + UNOPENED_RETRY_MS;
+	else if (count < 0 && !is_transient(errno))
+		return -errno;
+	return GO_ON;
+}
+
+/*
+ * The end of the relay closes the master, which sends SIGHUP to the session's leader. That must not hit a program that
+ * has closed its standard streams and is on its way to exit with a status of its own (cat, and all that use
+ * close_stdout() of gnulib), or one that is about to open /dev/tty again. Nobody waits once control is closed.
+ */
+static void on_closed_session(struct relay *relay)
+{
+	int64_t now = milliseconds();
+
+	if (relay->closed_until == 0)
+		relay->closed_until = now + LAST_CLOSE_MS;
+	if (relay->drain_until != 0 || now >= relay->closed_until)
+		relay->master = -1;
+	relay->read_master_after = now + UNOPENED_RETRY_MS;
+}
+
+static int take_from_session(struct relay *relay)
+{
+	ssize_t count = ring_fill(&relay->to_terminal, relay->master);
+
+	if (relay->output < 0)
+		relay->to_terminal.used = 0;
+	if (count > 0)
+		relay->quiet_until = milliseconds() + DRAIN_QUIET_MS;
+	else if (count == 0 || errno == EIO)
+		on_closed_session(relay);
+	else if (!is_transient(errno))
+		return -errno;
+	return GO_ON;
+}
+
+static bool may_read_master(const struct relay *relay, int64_t now)
+{
+	return relay->to_terminal.used < RING_SIZE && now >= relay->read_master_after;
+}
+
+static int serve_master(struct relay *relay, short revents)
+{
+	int result = GO_ON;
+
+	if ((revents & POLLHUP) == 0)
+		relay->closed_until = 0;
+	if ((revents & ~POLLOUT) != 0 && may_read_master(relay, milliseconds()))
+		result = take_from_session(relay);
+	if (result != GO_ON || relay->master < 0 || relay->to_session.used == 0)
+		return result;
+	/* POLLHUP is reported whether it is asked for or not: without the pause this would be a busy wait. */
+	if ((revents & POLLHUP) != 0)
+		relay->write_master_after = milliseconds() + UNOPENED_RETRY_MS;
+	else if ((revents & (POLLOUT | POLLERR | POLLNVAL)) != 0)
+		result = feed_session(relay);
+	return result;
+}
+
+static int serve_output(struct relay *relay)
+{
+	watchdog_set(relay, BLOCKED_CALL_MS);
+	ssize_t count = ring_drain(&relay->to_terminal, relay->output, OUTPUT_PIECE);
+	int code = count < 0 ? errno : 0;
+	watchdog_set(relay, 0);
+
+	if (count > 0)
+		relay->quiet_until = milliseconds() + DRAIN_QUIET_MS;
+	return count < 0 && !is_transient(code) ? -code : GO_ON;
+}
+
+static bool may_read_input(const struct relay *relay)
+{
+	return relay->input >= 0 && !(relay->background && relay->input_is_terminal);
+}
+
+static short master_events(const struct relay *relay, int64_t now)
+{
+	short events = 0;
+
+	if (may_read_master(relay, now))
+		events |= POLLIN;
+	if (relay->to_session.used > 0 && now >= relay->write_master_after)
+		events |= POLLOUT;
+	return events;
+}
+
+/* A descriptor that nothing is wanted from is left out: poll() reports a hang-up of every one it is given. */
+static void choose(const struct relay *relay, int64_t now, struct pollfd ready[READY_COUNT])
+{
+	bool read_input = relay->to_session.used < RING_SIZE && may_read_input(relay);
+	short events = master_events(relay, now);
+
+	ready[READY_INPUT] = (struct pollfd){.fd = read_input ? relay->input : -1, .events = POLLIN};
+	ready[READY_OUTPUT] =
+		(struct pollfd){.fd = relay->to_terminal.used > 0 ? relay->output : -1, .events = POLLOUT};
+	ready[READY_MASTER] = (struct pollfd){.fd = events != 0 ? relay->master : -1, .events = events};
+	ready[READY_CONTROL] = (struct pollfd){.fd = relay->control, .events = POLLIN};
+	ready[READY_SIGNALS] = (struct pollfd){.fd = relay->signals, .events = POLLIN};
+}
+
+/* A shell that brings a running job to the foreground sends no SIGCONT, so a relay in the background has to look. */
+static int longest_wait(const struct relay *relay, int64_t now)
+{
+	int64_t until = INT64_MAX;
+
+	if (relay->background)
+		until = now + BACKGROUND_CHECK_MS;
+	if (relay->to_session.used > 0 && relay->write_master_after > now && relay->write_master_after < until)
+		until = relay->write_master_after;
+	if (relay->master >= 0 && relay->read_master_after > now && relay->read_master_after < until)
+		until = relay->read_master_after;
+	if (relay->drain_until != 0) {
+		/* Quiet counts only while there is nothing left to write: a slow reader is not a silent session. */
+		int64_t end = relay->to_terminal.used == 0 ? relay->quiet_until : relay->drain_until;
+		until = end < until ? end : until;
+		until = relay->drain_until < until ? relay->drain_until : until;
+	}
+	if (until == INT64_MAX)
+		return -1;
+	return until > now ? (int)(until - now) : 0;
+}
+
+static bool is_over(const struct relay *relay, int64_t now)
+{
+	bool nothing_left = relay->to_terminal.used == 0;
+
+	if (relay->master < 0 && nothing_left)
+		return true;
+	return relay->drain_until != 0 && (now >= relay->drain_until || (nothing_left && now >= relay->quiet_until));
+}
+
+static int serve(struct relay *relay, const struct pollfd ready[READY_COUNT])
+{
+	int result = GO_ON;
+
+	if (ready[READY_SIGNALS].revents != 0)
+		result = take_signals(relay);
+	if (result == GO_ON && relay->background)
+		result = follow_foreground(relay);
+	if (result == GO_ON && ready[READY_CONTROL].revents != 0)
+		take_control(relay);
+	if (result == GO_ON && ready[READY_INPUT].revents != 0 && may_read_input(relay))
+		result = take_input(relay);
+	if (result == GO_ON && ready[READY_MASTER].fd >= 0)
+		result = serve_master(relay, ready[READY_MASTER].revents);
+	if (result == GO_ON && ready[READY_OUTPUT].revents != 0)
+		result = serve_output(relay);
+	if (result == GO_ON && relay->end_of_input_owed && relay->to_session.used == 0 && relay->master >= 0)
+		send_end_of_input(relay);
+	return result;
+}
+
+static int loop(struct relay *relay)
+{
+	struct pollfd ready[READY_COUNT];
+	int result = GO_ON;
+
+	while (result == GO_ON) {
+		int64_t now = milliseconds();
+
+		if (is_over(relay, now))
+			return ENDED;
+		choose(relay, now, ready);
+		if (poll(ready, READY_COUNT, longest_wait(relay, now)) >= 0)
+			result = serve(relay, ready);
+		else if (errno != EINTR)
+			result = -errno;
+	}
+	return result;
+}
+
+static int run_with_terminal(struct relay *relay, struct cloister_error *err)
+{
+	int result = start_terminal(relay);
+
+	if (result >= 0)
+		result = loop(relay);
+	int restored = put_settings_back(relay);
+	if (result < 0)
+		return cloister_fail(err, -result, "relay", NULL, "cannot copy between the terminal and the session");
+	/* EIO: the terminal is gone, and its settings with it. */
+	if (restored < 0 && restored != -EIO)
+		return cloister_fail(err, -restored, "relay", NULL, "cannot restore the terminal's settings");
+	return 0;
+}
+
+int cloister_relay_run(int input, int output, int master, int control, struct cloister_error *err)
+{
+	struct relay relay = {.input = input,
+	                      .output = output,
+	                      .master = master,
+	                      .control = control,
+	                      .terminal = -1,
+	                      .last_sent = '\n'};
+	struct signal_state saved;
+	int flags = fcntl(master, F_GETFL);
+
+	if (flags < 0)
+		return cloister_fail(err, errno, "relay", NULL, "no master of the session's terminal");
+	relay.input_is_terminal = input >= 0 && isatty(input);
+	if (relay.input_is_terminal)
+		relay.terminal = input;
+	else if (output >= 0 && isatty(output))
+		relay.terminal = output;
+
+	int result = signals_take(&relay, &saved);
+	if (result < 0)
+		return cloister_fail(err, -result, "relay", NULL, "cannot take signals");
+
+	/* The master is the session's alone, and is put back all the same: the login process may hold it too. */
+	if (fcntl(master, F_SETFL, flags | O_NONBLOCK) < 0)
+		result = cloister_fail(err, errno, "relay", NULL, "cannot prepare the session's terminal");
+	else
+		result = run_with_terminal(&relay, err);
+	fcntl(master, F_SETFL, flags);
+	close(relay.signals);
+	timer_delete(relay.watchdog);
+	signals_restore(&saved);
+	return result;
+}

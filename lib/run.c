@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/* A session with one command, from start to end. */
+#include "cloister/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cloister/cleanup.h"
+#include "cloister/entry.h"
+#include "cloister/mounts.h"
+#include "cloister/registry.h"
+#include "cloister/terminal.h"
+
+#define EXEC_FAILED      127
+#define ENTRY_FAILED     125
+#define INIT_WAIT_MILLIS 1000
+
+/* The descriptors of one run, closed together. */
+struct run_state {
+	struct cloister_session *session;
+	struct cloister_pty pty;
+	int own_pid_namespace;
+	bool registered;
+};
+
+static void __attribute__((noreturn)) refuse_entry(const char *step, int code)
+{
+	char line[160];
+	int n = snprintf(line, sizeof(line), "cloister: cannot enter the session: %s: %s\n", step, strerror(code));
+
+	(void)!write(2, line, (size_t)n);
+	_exit(ENTRY_FAILED);
+}
+
+/* The child's group in the foreground, as a shell would do it: inside, the group of the outer process has no number. */
+static void take_foreground(void)
+{
+	signal(SIGTTOU, SIG_IGN);
+	if (tcgetpgrp(0) == getpgrp() && setpgid(0, 0) == 0)
+		tcsetpgrp(0, getpgrp());
+	signal(SIGTTOU, SIG_DFL);
+}
+
+static void __attribute__((noreturn)) run_child(const struct cloister_run *run, const struct run_state *state)
+{
+	struct cloister_entry entry = {.session = state->session,
+	                               .login_program = true,
+	                               .pty = state->pty.number,
+	                               .pty_fds = state->pty.number >= 0 ? state->pty.fds : 0};
+	gid_t groups[CLOISTER_ID_EXTENTS_MAX];
+	const char *step = "entry";
+
+	signal(SIGINT, SIG_DFL);
+	signal(SIGQUIT, SIG_DFL);
+	if (entry.pty < 0 && isatty(0))
+		take_foreground();
+	int r = cloister_entry_enter(&entry, &step);
+	if (r == 0) {
+		size_t n = run->account->n_groups < CLOISTER_ID_EXTENTS_MAX ? run->account->n_groups
+		                                                            : CLOISTER_ID_EXTENTS_MAX;
+
+		for (size_t i = 0; i < n; i++)
+			groups[i] = run->account->groups[i];
+		r = cloister_entry_become_user(state->session, groups, n, &step);
+	}
+	if (r < 0)
+		refuse_entry(step, -r);
+	if (chdir(run->account->home) < 0)
+		(void)!chdir("/");
+	execvpe(run->program, run->argv, run->environment);
+	char line[512];
+	int n = snprintf(line, sizeof(line), "cloister: %s: %s\n", run->program, strerror(errno));
+	(void)!write(2, line, (size_t)n);
+	_exit(EXEC_FAILED);
+}
+
+static int wait_for(pid_t child, int *status)
+{
+	while (waitpid(child, status, WUNTRACED) >= 0 || errno == EINTR) {
+		if (!WIFSTOPPED(*status))
+			return 0;
+		/* Stopped from the terminal: so are we, until somebody goes on with both. */
+		raise(SIGSTOP);
+		kill(child, SIGCONT);
+	}
+	return -errno;
+}
+
+static int run_and_wait(const struct cloister_run *run, struct run_state *state, int *status,
+                        struct cloister_error *err)
+{
+	struct sigaction ignore = {.sa_handler = SIG_IGN}, interrupt, quit;
+
+	state->own_pid_namespace = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+	if (state->own_pid_namespace < 0)
+		return cloister_fail(err, errno, "entry", "/proc/self/ns/pid", "cannot open");
+	int r = cloister_entry_prepare(state->session);
+	if (r < 0)
+		return cloister_fail(err, -r, "entry", NULL, "cannot send a child into the pid namespace");
+	sigaction(SIGINT, &ignore, &interrupt);
+	sigaction(SIGQUIT, &ignore, &quit);
+	pid_t child = fork();
+	if (child == 0)
+		run_child(run, state);
+	r = child < 0 ? -errno : wait_for(child, status);
+	if (tcgetpgrp(0) >= 0 && tcgetpgrp(0) != getpgrp()) {
+		struct sigaction background;
+
+		sigaction(SIGTTOU, &ignore, &background);
+		tcsetpgrp(0, getpgrp());
+		sigaction(SIGTTOU, &background, NULL);
+	}
+	sigaction(SIGINT, &interrupt, NULL);
+	sigaction(SIGQUIT, &quit, NULL);
+	cloister_entry_take_back(state->own_pid_namespace);
+	return r < 0 ? cloister_fail(err, -r, "entry", NULL, "cannot make or wait for the child") : 0;
+}
+
+static int start(const struct cloister_run *run, struct run_state *state, struct cloister_error *err)
+{
+	struct cloister_session_options options = {.init_path = run->init_path, .devpts = -1, .shared_root = -1};
+	int _cleanup_close_ devpts = -1, lock = -1, shared = -1;
+	int r = 0;
+
+	if (run->plan->terminal == CLOISTER_TERMINAL_RELAY && cloister_terminal_fds() != 0) {
+		devpts = cloister_mount_new("devpts", "newinstance,ptmxmode=0666,mode=0620,gid=5",
+		                            MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+		if (devpts < 0)
+			return cloister_fail(err, -devpts, "devpts", NULL, "cannot make the session's devpts");
+		r = cloister_pty_open(devpts, run->plan->uid, &state->pty, err);
+		if (r < 0)
+			return r;
+		options.devpts = devpts;
+	}
+	if (*run->plan->state != '\0') {
+		lock = cloister_state_lock(run->plan, err);
+		if (lock < 0)
+			return lock;
+		int _cleanup_close_ other = cloister_registry_find(run->plan, err);
+		if (other >= 0) {
+			shared = cloister_shared_root_open(other, err);
+			if (shared < 0 && shared != -ESRCH)
+				return shared;
+			options.shared_root = shared < 0 ? -1 : shared;
+		}
+	}
+	r = cloister_session_start(run->plan, &options, &state->session, err);
+	if (r < 0 || !run->plan->privileged)
+		return r;
+	r = cloister_registry_add(state->session, run->plan, err);
+	state->registered = r == 0;
+	if (r == 0 && state->pty.number >= 0)
+		r = cloister_pty_relay(&state->pty, run->init_path,
+		                       state->session->shifted_root != UINT32_MAX ? state->session->shifted_root
+		                                                                  : CLOISTER_ID_BASE_DEFAULT,
+		                       err);
+	return r;
+}
+
+int cloister_run(const struct cloister_run *run, int *status, struct cloister_error *err)
+{
+	struct run_state state = {.pty = {.number = -1, .master = -1, .control = -1}, .own_pid_namespace = -1};
+	int r = start(run, &state, err);
+
+	if (r == 0)
+		r = run_and_wait(run, &state, status, err);
+	if (state.own_pid_namespace >= 0)
+		close(state.own_pid_namespace);
+	if (state.session != NULL) {
+		cloister_session_end(state.session);
+		if (state.registered)
+			cloister_registry_remove(state.session->id);
+	}
+	cloister_pty_close(&state.pty);
+	if (state.session != NULL)
+		cloister_session_reap(state.session, INIT_WAIT_MILLIS);
+	cloister_session_free(state.session);
+	return r;
+}
+
+void cloister_exit_like(int status)
+{
+	if (WIFSIGNALED(status)) {
+		const struct rlimit none = {0, 0};
+		sigset_t all;
+
+		setrlimit(RLIMIT_CORE, &none);
+		signal(WTERMSIG(status), SIG_DFL);
+		sigfillset(&all);
+		sigprocmask(SIG_UNBLOCK, &all, NULL);
+		raise(WTERMSIG(status));
+		_exit(128 + WTERMSIG(status));
+	}
+	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : ENTRY_FAILED);
+}

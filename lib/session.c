@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+/* A session's start and end, in order, from the login process. */
+#include "cloister/session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "cloister/cleanup.h"
+#include "cloister/control.h"
+#include "cloister/path.h"
+#include "cloister/privileges.h"
+#include "cloister/seccomp_filter.h"
+#include "cloister/source.h"
+#include "spawn.h"
+
+#define FAILED_INIT_WAIT 1000 /* milliseconds */
+
+int cloister_session_new_id(const char *user, char id[CLOISTER_SESSION_ID_MAX])
+{
+	unsigned char bytes[4];
+
+	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
+		return -EIO;
+	snprintf(id, CLOISTER_SESSION_ID_MAX, "%.48s-%02x%02x%02x%02x", user, bytes[0], bytes[1], bytes[2], bytes[3]);
+	return 0;
+}
+
+int cloister_init_path(const char *beside, char *path, size_t size)
+{
+	const char *slash = beside != NULL ? strrchr(beside, '/') : NULL;
+
+	if (slash != NULL) {
+		int n = snprintf(path, size, "%.*s/cloister-init", (int)(slash - beside), beside);
+
+		if (n > 0 && (size_t)n < size && access(path, F_OK) == 0)
+			return 0;
+	}
+	int n = snprintf(path, size, "%s/cloister-init", CLOISTER_LIBEXECDIR);
+	return n > 0 && (size_t)n < size ? 0 : -ENAMETOOLONG;
+}
+
+static int open_init(const struct cloister_plan *plan, const char *path, struct cloister_error *err)
+{
+	struct stat st;
+	int _cleanup_close_ fd =
+		cloister_path_open_host(path, 0, plan->privileged ? CLOISTER_PATH_ROOT_OWNED : CLOISTER_PATH_OWN_RIGHTS,
+	                                err);
+
+	if (fd < 0) {
+		if (err != NULL)
+			snprintf(err->step, sizeof(err->step), "init");
+		return fd;
+	}
+	if (fstat(fd, &st) < 0)
+		return cloister_fail(err, errno, "init", path, "cannot stat");
+	if (!S_ISREG(st.st_mode) || (st.st_mode & 0111) != 0111)
+		return cloister_fail(err, EACCES, "init", path, "not an executable file");
+	return TAKE_FD(fd);
+}
+
+static int open_user_namespace(const struct cloister_session *session, struct cloister_error *err)
+{
+	char path[40];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)session->init);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? cloister_fail(err, errno, "ids", path, "cannot open the session's user namespace") : fd;
+}
+
+/* Opens the host's part as root and sends it; in a user's own namespace init opens it. */
+static int send_plan(const struct cloister_plan *plan, const struct cloister_session_options *options,
+                     struct cloister_session *session, struct cloister_error *err)
+{
+	struct cloister_source_context context = {.user_namespace = -1,
+	                                          .devpts = options->devpts,
+	                                          .shared_root = options->shared_root};
+	int _cleanup_free_ *sources = calloc(plan->n_rows + 1, sizeof(int));
+	int _cleanup_close_ user_namespace = -1;
+	int r = 0;
+
+	if (sources == NULL)
+		return cloister_fail(err, ENOMEM, "plan", NULL, "no memory");
+	for (size_t i = 0; i < plan->n_rows; i++)
+		sources[i] = -1;
+	if (plan->privileged) {
+		if (plan->namespaces & CLONE_NEWUSER) {
+			user_namespace = open_user_namespace(session, err);
+			if (user_namespace < 0)
+				return user_namespace;
+			context.user_namespace = user_namespace;
+		}
+		r = cloister_sources_open(plan, &context, sources, err);
+	}
+	if (r == 0)
+		r = cloister_control_send(session->control, plan, sources, session->seccomp, session->seccomp_length,
+		                          err);
+	cloister_sources_close(sources, plan->n_rows);
+	return r;
+}
+
+/* Init must be in none of the namespaces that it was to leave: said by the kernel, not by init. */
+static int verify_namespaces(const struct cloister_plan *plan, const struct cloister_session *session,
+                             struct cloister_error *err)
+{
+	static const struct {
+		uint64_t flag;
+		const char *name;
+	} kinds[] = {{CLONE_NEWUSER, "user"}, {CLONE_NEWNS, "mnt"},        {CLONE_NEWPID, "pid"}, {CLONE_NEWUTS, "uts"},
+	             {CLONE_NEWIPC, "ipc"},   {CLONE_NEWCGROUP, "cgroup"}, {CLONE_NEWNET, "net"}};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		char path[40];
+		struct stat ours, theirs;
+
+		if (!(plan->namespaces & kinds[i].flag))
+			continue;
+		snprintf(path, sizeof(path), "/proc/self/ns/%s", kinds[i].name);
+		if (stat(path, &ours) < 0)
+			return cloister_fail(err, errno, "verify", path, "cannot stat");
+		snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)session->init, kinds[i].name);
+		if (stat(path, &theirs) < 0) {
+			/* Init is not dumpable: only one with CAP_SYS_PTRACE over it, root, may look. */
+			if (!plan->privileged)
+				return 0;
+			return cloister_fail(err, errno, "verify", path, "cannot stat");
+		}
+		if (ours.st_ino == theirs.st_ino && ours.st_dev == theirs.st_dev)
+			return cloister_fail(err, EPERM, "verify", path, "the session is in the host's namespace");
+	}
+	return 0;
+}
+
+static int prepare_privileges(const struct cloister_plan *plan, struct cloister_session *session,
+                              struct cloister_error *err)
+{
+	if (plan->seccomp) {
+		int r = cloister_seccomp_build(plan->capabilities, &session->seccomp, &session->seccomp_length, err);
+		if (r < 0)
+			return r;
+	}
+	session->landlock = cloister_landlock_scopes();
+	if (session->landlock < 0 && session->landlock != -EOPNOTSUPP)
+		return cloister_fail(err, -session->landlock, "landlock", NULL, "cannot make the ruleset");
+	return 0;
+}
+
+static int build(const struct cloister_plan *plan, const struct cloister_session_options *options,
+                 struct cloister_session *session, struct cloister_error *err)
+{
+	char mapped = 1;
+	int r = prepare_privileges(plan, session, err);
+
+	if (r < 0)
+		return r;
+	int _cleanup_close_ init_fd = open_init(plan, options->init_path, err);
+	if (init_fd < 0)
+		return init_fd;
+	r = cloister_spawn_init(plan, init_fd, session, err);
+	if (r < 0)
+		return r;
+	if (plan->namespaces & CLONE_NEWUSER) {
+		r = cloister_write_maps(plan, session->init, err);
+		if (r < 0)
+			return r;
+	}
+	if (send(session->control, &mapped, 1, MSG_NOSIGNAL) != 1)
+		return cloister_fail(err, errno, "init", NULL, "init ended before it could begin");
+	r = send_plan(plan, options, session, err);
+	if (r < 0)
+		return r;
+	r = cloister_control_wait(session->control, (int)plan->timeout * 1000, err);
+	if (r < 0)
+		return r;
+	return verify_namespaces(plan, session, err);
+}
+
+int cloister_session_start(const struct cloister_plan *plan, const struct cloister_session_options *options,
+                           struct cloister_session **out, struct cloister_error *err)
+{
+	struct cloister_session *session = calloc(1, sizeof(*session));
+
+	if (session == NULL)
+		return cloister_fail(err, ENOMEM, "session", NULL, "no memory");
+	*session = (struct cloister_session){.owner = getpid(),
+	                                     .pidfd = -1,
+	                                     .control = -1,
+	                                     .landlock = -1,
+	                                     .namespaces = plan->namespaces,
+	                                     .capabilities = plan->capabilities,
+	                                     .uid = plan->uid,
+	                                     .gid = plan->gid,
+	                                     .shifted_root = cloister_id_map_outside(&plan->uid_map, 0),
+	                                     .privileged = plan->privileged,
+	                                     .no_new_privs = plan->no_new_privs};
+	snprintf(session->id, sizeof(session->id), "%s", plan->session_id);
+	int r = build(plan, options, session, err);
+	if (r < 0) {
+		cloister_session_end(session);
+		cloister_session_reap(session, FAILED_INIT_WAIT);
+		cloister_session_free(session);
+		return r;
+	}
+	*out = session;
+	return 0;
+}
+
+void cloister_session_end(struct cloister_session *session)
+{
+	if (session->pidfd >= 0)
+		syscall(SYS_pidfd_send_signal, session->pidfd, SIGKILL, NULL, 0);
+	if (session->control >= 0) {
+		close(session->control);
+		session->control = -1;
+	}
+}
+
+bool cloister_session_reap(struct cloister_session *session, int milliseconds)
+{
+	struct pollfd poller = {.fd = session->pidfd, .events = POLLIN};
+	siginfo_t info = {0};
+
+	if (session->pidfd < 0 || session->init == 0)
+		return true;
+	if (milliseconds > 0)
+		poll(&poller, 1, milliseconds);
+	if (waitid(P_PIDFD, (id_t)session->pidfd, &info, WEXITED | WNOHANG) < 0)
+		/* The login program's own wait(2) got it. */
+		session->init = errno == ECHILD ? 0 : session->init;
+	else if (info.si_pid != 0)
+		session->init = 0;
+	return session->init == 0;
+}
+
+void cloister_session_free(struct cloister_session *session)
+{
+	if (session == NULL)
+		return;
+	if (session->pidfd >= 0)
+		close(session->pidfd);
+	if (session->control >= 0)
+		close(session->control);
+	if (session->landlock >= 0)
+		close(session->landlock);
+	free(session->seccomp);
+	free(session);
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/* Opening the host's part of each row. */
+#include "cloister/source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "cloister/cleanup.h"
+#include "cloister/mounts.h"
+#include "cloister/path.h"
+
+typedef int open_source_function(const struct cloister_plan *plan, const struct cloister_row *row,
+                                 const struct cloister_source_context *context, struct cloister_error *err);
+
+static enum cloister_path_trust trust_of(const struct cloister_plan *plan, const struct cloister_row *row)
+{
+	if (!plan->privileged)
+		return CLOISTER_PATH_OWN_RIGHTS;
+	if (row->flags & (CLOISTER_ROW_ROOT_ONLY | CLOISTER_ROW_TRUSTED))
+		return CLOISTER_PATH_ROOT_OWNED;
+	return CLOISTER_PATH_NO_PLANTED_LINKS;
+}
+
+int cloister_rootfs_trusted(int rootfs, const char *path, struct cloister_error *err)
+{
+	/* What the name service, the dynamic loader and PAM of a root process read after it entered. */
+	static const char *const loaded[] = {".",
+	                                     "etc",
+	                                     "etc/nsswitch.conf",
+	                                     "etc/passwd",
+	                                     "etc/group",
+	                                     "etc/ld.so.cache",
+	                                     "etc/ld.so.preload",
+	                                     "bin",
+	                                     "lib",
+	                                     "lib32",
+	                                     "lib64",
+	                                     "usr",
+	                                     "usr/bin",
+	                                     "usr/lib",
+	                                     "usr/lib64",
+	                                     "usr/lib/x86_64-linux-gnu",
+	                                     "usr/lib/aarch64-linux-gnu"};
+
+	for (size_t i = 0; i < sizeof(loaded) / sizeof(*loaded); i++) {
+		struct stat st;
+
+		if (fstatat(rootfs, loaded[i], &st, AT_SYMLINK_NOFOLLOW) < 0) {
+			if (errno == ENOENT || errno == ENOTDIR)
+				continue;
+			return cloister_fail(err, errno, "rootfs", path, "cannot check %s", loaded[i]);
+		}
+		if (st.st_uid != 0 || (!S_ISLNK(st.st_mode) && (st.st_mode & (S_IWGRP | S_IWOTH))))
+			return cloister_fail(err, EPERM, "rootfs", path,
+			                     "users = host needs a rootfs that only root can write, and %s is not",
+			                     loaded[i]);
+	}
+	return 0;
+}
+
+/* The idmap shows files of root as root's; a file system that cannot do it shows them as nobody's, which is only less
+ * pretty. */
+static int idmap_where_possible(int mount, const struct cloister_row *row,
+                                const struct cloister_source_context *context)
+{
+	if (!(row->flags & CLOISTER_ROW_IDMAP) || context->user_namespace < 0)
+		return 0;
+	int r = cloister_mount_idmap(mount, context->user_namespace);
+	return r == -EINVAL || r == -EPERM || r == -EOPNOTSUPP ? 0 : r;
+}
+
+static int open_root(const struct cloister_plan *plan, const struct cloister_row *row,
+                     const struct cloister_source_context *context, struct cloister_error *err)
+{
+	int _cleanup_close_ fd = cloister_path_open_host(row->source, O_DIRECTORY, trust_of(plan, row), err);
+	if (fd < 0)
+		return fd;
+	if (row->flags & CLOISTER_ROW_TRUSTED) {
+		int r = cloister_rootfs_trusted(fd, row->source, err);
+		if (r < 0)
+			return r;
+	}
+	/* Recursive in a user's own namespace: a copy without the mounts below, which are locked there, is EINVAL. */
+	int _cleanup_close_ mount = cloister_mount_clone(fd, !plan->privileged);
+	if (mount < 0)
+		return cloister_fail(err, -mount, "rootfs", row->source, "cannot clone the mount");
+	int r = idmap_where_possible(mount, row, context);
+	if (r == 0)
+		r = cloister_mount_restrict(mount, row->attributes, true);
+	if (r < 0)
+		return cloister_fail(err, -r, "rootfs", row->source, "cannot restrict the mount");
+	return TAKE_FD(mount);
+}
+
+static int open_bind(const struct cloister_plan *plan, const struct cloister_row *row,
+                     const struct cloister_source_context *context, struct cloister_error *err)
+{
+	struct stat st;
+
+	(void)context;
+	int _cleanup_close_ fd = cloister_path_open_host(row->source, 0, trust_of(plan, row), err);
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		return cloister_fail(err, errno, "bind", row->source, "cannot stat");
+	if ((row->flags & CLOISTER_ROW_FOR_USER) && (st.st_uid != plan->uid || !S_ISDIR(st.st_mode)))
+		return cloister_fail(err, EPERM, "home", row->source, "not a directory of %s's own", plan->user);
+	if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode) && !S_ISSOCK(st.st_mode))
+		return cloister_fail(err, EINVAL, "bind", row->source, "neither a directory, a file nor a socket");
+	int _cleanup_close_ mount = cloister_mount_clone(fd, true);
+	if (mount < 0)
+		return cloister_fail(err, -mount, "bind", row->source, "cannot clone the mount");
+	int r = cloister_mount_restrict(mount, row->attributes, true);
+	if (r < 0)
+		return cloister_fail(err, -r, "bind", row->source, "cannot restrict the mount");
+	return TAKE_FD(mount);
+}
+
+/* The numbers of Documentation/admin-guide/devices.txt: a link or another node under the name is refused. */
+static bool is_device(const char *path, const struct stat *st)
+{
+	static const struct {
+		const char *path;
+		unsigned major, minor;
+	} devices[] = {{"/dev/null", 1, 3},   {"/dev/zero", 1, 5},    {"/dev/full", 1, 7},
+	               {"/dev/random", 1, 8}, {"/dev/urandom", 1, 9}, {"/dev/tty", 5, 0}};
+
+	for (size_t i = 0; i < sizeof(devices) / sizeof(*devices); i++) {
+		if (strcmp(devices[i].path, path) == 0)
+			return S_ISCHR(st->st_mode) && major(st->st_rdev) == devices[i].major &&
+			       minor(st->st_rdev) == devices[i].minor;
+	}
+	return false;
+}
+
+static int open_node(const struct cloister_plan *plan, const struct cloister_row *row,
+                     const struct cloister_source_context *context, struct cloister_error *err)
+{
+	const char *step = cloister_row_name(row->kind);
+	struct stat st;
+
+	(void)context;
+	int _cleanup_close_ fd = cloister_path_open_host(row->source, 0, trust_of(plan, row), err);
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		return cloister_fail(err, errno, step, row->source, "cannot stat");
+	bool right = row->kind == CLOISTER_ROW_TERMINAL ? S_ISCHR(st.st_mode) : is_device(row->source, &st);
+	if (!right)
+		return cloister_fail(err, ENODEV, step, row->source, "not the device that it should be");
+	int _cleanup_close_ mount = cloister_mount_clone(fd, false);
+	if (mount < 0)
+		return cloister_fail(err, -mount, step, row->source, "cannot clone the mount");
+	int r = cloister_mount_restrict(mount, row->attributes, false);
+	if (r < 0)
+		return cloister_fail(err, -r, step, row->source, "cannot restrict the mount");
+	return TAKE_FD(mount);
+}
+
+static int open_devpts(const struct cloister_plan *plan, const struct cloister_row *row,
+                       const struct cloister_source_context *context, struct cloister_error *err)
+{
+	int mount;
+
+	(void)plan;
+	if (context->devpts >= 0) {
+		/* Attached, it is copied; detached, a copy is EINVAL before Linux 6.15, and the mount itself is handed
+		 * over. */
+		mount = cloister_mount_clone(context->devpts, false);
+		if (mount == -EINVAL)
+			mount = fcntl(context->devpts, F_DUPFD_CLOEXEC, 3);
+	} else {
+		mount = cloister_mount_new("devpts", row->data, row->attributes);
+	}
+	if (mount < 0)
+		return cloister_fail(err, -mount, "devpts", row->target, "cannot make the session's devpts");
+	return mount;
+}
+
+static open_source_function *const openers[CLOISTER_ROW_KINDS] = {
+	[CLOISTER_ROW_ROOT] = open_root,     [CLOISTER_ROW_OVERLAY] = cloister_overlay_open,
+	[CLOISTER_ROW_BIND] = open_bind,     [CLOISTER_ROW_DEVICE] = open_node,
+	[CLOISTER_ROW_TERMINAL] = open_node, [CLOISTER_ROW_DEVPTS] = open_devpts,
+};
+
+void cloister_sources_close(int *sources, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (sources[i] >= 0)
+			close(sources[i]);
+		sources[i] = -1;
+	}
+}
+
+int cloister_sources_open(const struct cloister_plan *plan, const struct cloister_source_context *context, int *sources,
+                          struct cloister_error *err)
+{
+	for (size_t i = 0; i < plan->n_rows; i++)
+		sources[i] = -1;
+	for (size_t i = 0; i < plan->n_rows; i++) {
+		const struct cloister_row *row = &plan->rows[i];
+
+		if (openers[row->kind] == NULL || (row->kind == CLOISTER_ROW_DEVPTS && !plan->privileged))
+			continue;
+		int fd = openers[row->kind](plan, row, context, err);
+		if (fd < 0) {
+			cloister_sources_close(sources, plan->n_rows);
+			return fd;
+		}
+		sources[i] = fd;
+	}
+	return 0;
+}

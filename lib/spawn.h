@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* Init as a process: private to the session. */
+#ifndef CLOISTER_SPAWN_H
+#define CLOISTER_SPAWN_H
+
+#include "cloister/session.h"
+
+/*
+ * clone3(2) into the plan's namespaces; the child waits for one byte on its end of the control socket (the id maps are
+ * written), becomes the namespace's root, and is replaced by init_fd. Fills session->init, pidfd and control.
+ */
+int cloister_spawn_init(const struct cloister_plan *plan, int init_fd, struct cloister_session *session,
+                        struct cloister_error *err);
+
+/* Writes the id maps of pid: directly as root, or with newuidmap(1) and newgidmap(1). */
+int cloister_write_maps(const struct cloister_plan *plan, pid_t pid, struct cloister_error *err);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* The login program's next fork is the user's child: pthread_atfork(3) handlers that move it into the session. */
+#ifndef CLOISTER_FORK_HANDLER_H
+#define CLOISTER_FORK_HANDLER_H
+
+#include <security/pam_modules.h>
+
+#include "cloister/entry.h"
+
+/* What the child, and the login process at the end, must close; in memory that outlives the session's open. */
+struct cloister_armed {
+	pam_handle_t *pamh;
+	struct cloister_session *session;
+	struct cloister_entry entry;
+	int own_pid_namespace;
+	int pty_control; /* the relay's; -1: none */
+	int pty_master;
+	int report[2]; /* a failing entry says in it what failed */
+};
+
+/* Registers the handlers (once for a process) and arms them. armed stays the caller's and must outlive
+ * cloister_fork_disarm. */
+int cloister_fork_arm(struct cloister_armed *armed);
+
+/* Disarms: forks are the login program's own business again. What a failed entry reported, if any, is in *err, returned
+ * as -errno. */
+int cloister_fork_disarm(struct cloister_armed *armed, struct cloister_error *err);
+
+#endif

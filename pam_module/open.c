@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/* Opening and closing, in order. */
+#include "open.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include "cloister/cleanup.h"
+#include "cloister/mounts.h"
+#include "cloister/registry.h"
+
+/* The session's ptys, where the login process has a part in them; -1 when it has none. */
+static int prepare_terminal(const struct cloister_plan *plan, struct cloister_open *open, int *devpts,
+                            struct cloister_error *err)
+{
+	if (plan->terminal == CLOISTER_TERMINAL_LOGIN_VIEW) {
+		int fd = cloister_login_view_enter(&open->view, err);
+		if (fd < 0)
+			return fd;
+		*devpts = fd;
+	}
+	if (plan->terminal == CLOISTER_TERMINAL_RELAY && cloister_terminal_fds() != 0) {
+		int fd = cloister_mount_new("devpts", "newinstance,ptmxmode=0666,mode=0620,gid=5",
+		                            MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+		if (fd < 0)
+			return cloister_fail(err, -fd, "devpts", NULL, "cannot make the session's devpts");
+		*devpts = fd;
+		return cloister_pty_open(fd, plan->uid, &open->pty, err);
+	}
+	return 0;
+}
+
+static int start_session(const struct cloister_plan *plan, const char *init_path, int devpts,
+                         struct cloister_open *open, struct cloister_error *err)
+{
+	struct cloister_session_options options = {.init_path = init_path, .devpts = devpts, .shared_root = -1};
+	int _cleanup_close_ lock = -1;
+	int _cleanup_close_ shared = -1;
+
+	/* Held until the session is in the registry, so that a second login at once finds the first one's overlay. */
+	if (*plan->state != '\0') {
+		lock = cloister_state_lock(plan, err);
+		if (lock < 0)
+			return lock;
+		int _cleanup_close_ other = cloister_registry_find(plan, err);
+		if (other < 0 && other != -ENOENT)
+			return other;
+		if (other >= 0) {
+			shared = cloister_shared_root_open(other, err);
+			/* It may have ended since; then there is nothing to share. */
+			if (shared < 0 && shared != -ESRCH)
+				return shared;
+		}
+		options.shared_root = shared < 0 ? -1 : shared;
+	}
+	int r = cloister_session_start(plan, &options, &open->session, err);
+	if (r < 0)
+		return r;
+	return cloister_registry_add(open->session, plan, err);
+}
+
+static int arm(pam_handle_t *pamh, struct cloister_open *open, struct cloister_error *err)
+{
+	struct cloister_armed *armed = &open->armed;
+
+	armed->pamh = pamh;
+	armed->session = open->session;
+	armed->pty_control = open->pty.control;
+	armed->pty_master = open->pty.master;
+	armed->entry = (struct cloister_entry){.session = open->session,
+	                                       .login_program = true,
+	                                       .pty = open->pty.number,
+	                                       .pty_fds = open->pty.fds};
+	armed->own_pid_namespace = openat(AT_FDCWD, "/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+	if (armed->own_pid_namespace < 0)
+		return cloister_fail(err, errno, "entry", "/proc/self/ns/pid", "cannot open");
+	if (pipe2(armed->report, O_CLOEXEC | O_NONBLOCK) < 0)
+		return cloister_fail(err, errno, "entry", NULL, "no pipe");
+	int r = cloister_fork_arm(armed);
+	if (r < 0)
+		return cloister_fail(err, -r, "entry", NULL, "cannot register for the login program's fork");
+	r = cloister_entry_prepare(open->session);
+	return r < 0 ? cloister_fail(err, -r, "entry", NULL, "cannot send children into the pid namespace") : 0;
+}
+
+int cloister_open_start(pam_handle_t *pamh, const struct cloister_plan *plan, const struct cloister_program *program,
+                        const char *init_path, struct cloister_open **out, struct cloister_error *err)
+{
+	struct cloister_open *open = calloc(1, sizeof(*open));
+	int _cleanup_close_ devpts = -1;
+
+	if (open == NULL)
+		return cloister_fail(err, ENOMEM, "session", NULL, "no memory");
+	open->view = (struct cloister_login_view){-1, -1, -1};
+	open->pty = (struct cloister_pty){.number = -1, .master = -1, .control = -1};
+	open->armed = (struct cloister_armed){.own_pid_namespace = -1,
+	                                      .pty_control = -1,
+	                                      .pty_master = -1,
+	                                      .report = {-1, -1}};
+
+	int r = prepare_terminal(plan, open, &devpts, err);
+	if (r == 0)
+		r = start_session(plan, init_path, devpts, open, err);
+	/* In the login process's own pid namespace: it has nothing to do with the session's processes. */
+	if (r == 0 && open->pty.number >= 0)
+		r = cloister_pty_relay(&open->pty, init_path,
+		                       open->session->shifted_root != UINT32_MAX ? open->session->shifted_root
+		                                                                 : CLOISTER_ID_BASE_DEFAULT,
+		                       err);
+	if (r == 0)
+		r = arm(pamh, open, err);
+	if (r < 0) {
+		cloister_open_close(open, NULL);
+		cloister_open_free(open);
+		return r;
+	}
+	/* Only from here on is there a pty that could be named after the end. */
+	open->keeps_view = program->keeps_view;
+	*out = open;
+	return 0;
+}
+
+static void close_and_forget(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+int cloister_open_close(struct cloister_open *open, struct cloister_error *err)
+{
+	struct cloister_armed *armed = &open->armed;
+	int r = cloister_fork_disarm(armed, err);
+
+	/* Before the end of init, since a fork into a pid namespace whose init is dead is ENOMEM. */
+	if (armed->own_pid_namespace >= 0)
+		cloister_entry_take_back(armed->own_pid_namespace);
+	close_and_forget(&armed->own_pid_namespace);
+	close_and_forget(&armed->report[0]);
+	close_and_forget(&armed->report[1]);
+	if (open->session != NULL) {
+		cloister_session_end(open->session);
+		cloister_registry_remove(open->session->id);
+	}
+	cloister_pty_close(&open->pty);
+	if (open->keeps_view)
+		cloister_login_view_forget(&open->view);
+	else
+		cloister_login_view_leave(&open->view);
+	if (open->session != NULL)
+		cloister_session_reap(open->session, 0);
+	return r;
+}
+
+void cloister_open_free(struct cloister_open *open)
+{
+	if (open == NULL)
+		return;
+	if (open->session != NULL && open->session->owner == getpid())
+		cloister_session_reap(open->session, 0);
+	cloister_session_free(open->session);
+	free(open);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* One open PAM session: what the login process holds of it. */
+#ifndef CLOISTER_OPEN_H
+#define CLOISTER_OPEN_H
+
+#include "cloister/plan.h"
+#include "cloister/terminal.h"
+#include "fork_handler.h"
+#include "program.h"
+
+struct cloister_open {
+	struct cloister_session *session;
+	struct cloister_login_view view;
+	struct cloister_pty pty;
+	struct cloister_armed armed;
+	bool keeps_view;
+};
+
+/*
+ * Carries a plan out in the login process: login view or pty, session, registry, relay, fork handler. On failure
+ * everything is as before. On success *out is the caller's (cloister_open_close, then cloister_open_free).
+ */
+int cloister_open_start(pam_handle_t *pamh, const struct cloister_plan *plan, const struct cloister_program *program,
+                        const char *init_path, struct cloister_open **out, struct cloister_error *err);
+
+/* Ends the session and takes everything back; never waits for init. Returns 0, or -errno when a child could not enter.
+ */
+int cloister_open_close(struct cloister_open *open, struct cloister_error *err);
+
+/* Frees the memory, reaping init if it has ended. In a forked child: memory alone. */
+void cloister_open_free(struct cloister_open *open);
+
+#endif

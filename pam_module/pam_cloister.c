@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/* pam_cloister(8): the PAM glue. What is decided and done is the core's. */
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include <security/pam_modules.h>
+
+#include <security/pam_ext.h>
+
+#include "cloister/account.h"
+#include "cloister/cleanup.h"
+#include "cloister/config.h"
+#include "cloister/policy.h"
+#include "open.h"
+
+#define DATA_NAME "cloister"
+
+struct arguments {
+	const char *configuration; /* NULL: the standard places */
+	bool debug;
+};
+
+/* A cleanup function runs in every process that inherits the handle (pam_end with PAM_DATA_SILENT in sshd's child):
+ * only the owner may act. */
+static void cleanup(pam_handle_t *pamh, void *data, int error_status)
+{
+	struct cloister_open *open = data;
+
+	(void)pamh;
+	(void)error_status;
+	if (open->session->owner == getpid())
+		cloister_open_close(open, NULL);
+	cloister_open_free(open);
+}
+
+static int refuse(pam_handle_t *pamh, const char *user, const struct cloister_error *err)
+{
+	char line[2048];
+
+	pam_syslog(pamh, LOG_ERR, "session for %s refused: %s", user, cloister_error_line(err, line, sizeof(line)));
+	pam_error(pamh, "Your session could not be started. Please tell the administrator.");
+	return PAM_SESSION_ERR;
+}
+
+static int parse_arguments(int argc, const char **argv, struct arguments *arguments, struct cloister_error *err)
+{
+	for (int i = 0; i < argc; i++) {
+		if (strncmp(argv[i], "conf=/", 6) == 0)
+			arguments->configuration = argv[i] + 5;
+		else if (strcmp(argv[i], "debug") == 0)
+			arguments->debug = true;
+		else
+			return cloister_fail(err, EINVAL, "arguments", argv[i],
+			                     "pam_cloister.so knows conf=/FILE and debug");
+	}
+	return 0;
+}
+
+/* cloister-init beside this module, in a build tree; else where it is installed. */
+static int find_init(char *path, size_t size)
+{
+	Dl_info info;
+	const char *beside = dladdr((void *)(uintptr_t)&find_init, &info) != 0 ? info.dli_fname : NULL;
+
+	return cloister_init_path(beside, path, size);
+}
+
+static int find_program(pam_handle_t *pamh, const struct cloister_policy *policy, const struct cloister_program **out,
+                        struct cloister_error *err)
+{
+	static const struct cloister_program asked_for = {"child", CLOISTER_TERMINAL_NONE, false};
+	const void *service = NULL;
+
+	pam_get_item(pamh, PAM_SERVICE, &service);
+	const struct cloister_program *program = cloister_program_find(service);
+	if (program == NULL && policy->entry == CLOISTER_ENTRY_CHILD)
+		program = &asked_for;
+	if (program == NULL)
+		return cloister_fail(err, EOPNOTSUPP, "entry", service,
+		                     "not a login program that is known to fork(2) the user's process; entry = child "
+		                     "says that it does");
+	*out = program;
+	return 0;
+}
+
+static int make_plan(const struct cloister_policy *policy, const struct cloister_account *account,
+                     const struct cloister_program *program, const char *session_id, const char *init_path,
+                     struct cloister_plan **plan, struct cloister_error *err)
+{
+	char terminal[PATH_MAX];
+	struct cloister_plan_facts facts = {.privileged = true,
+	                                    .session_id = session_id,
+	                                    .terminal = program->terminal,
+	                                    .init_path = init_path,
+	                                    .shell_check = true};
+
+	int r = cloister_id_range_find(policy, account, true, &facts.range, err);
+	if (r < 0)
+		return r;
+	if (facts.terminal == CLOISTER_TERMINAL_BIND && cloister_terminal_path(terminal, sizeof(terminal)) == 0)
+		facts.terminal_path = terminal;
+	return cloister_plan_build(policy, account, &facts, plan, err);
+}
+
+static int open_isolated(pam_handle_t *pamh, const struct cloister_policy *policy,
+                         const struct cloister_account *account, const char *session_id, struct cloister_error *err)
+{
+	struct cloister_plan _cleanup_plan_ *plan = NULL;
+	const struct cloister_program *program = NULL;
+	struct cloister_open *open = NULL;
+	char init_path[PATH_MAX];
+
+	int r = find_program(pamh, policy, &program, err);
+	if (r == 0)
+		r = find_init(init_path, sizeof(init_path));
+	if (r == 0)
+		r = make_plan(policy, account, program, session_id, init_path, &plan, err);
+	if (r == 0)
+		r = cloister_open_start(pamh, plan, program, init_path, &open, err);
+	if (r < 0)
+		return r;
+	if (pam_set_data(pamh, DATA_NAME, open, cleanup) != PAM_SUCCESS) {
+		cloister_open_close(open, NULL);
+		cloister_open_free(open);
+		return cloister_fail(err, ENOMEM, "session", NULL, "pam_set_data failed");
+	}
+	pam_syslog(pamh, LOG_INFO, "session %s of %s started: rootfs %s, init %d", session_id, account->name,
+	           plan->rootfs, (int)open->session->init);
+	return 0;
+}
+
+/* What holds for this user: *policy stays NULL when nobody is to be isolated. */
+static int find_policy(const struct arguments *arguments, const struct cloister_account *account,
+                       const char *session_id, struct cloister_policy **policy, struct cloister_error *err)
+{
+	struct cloister_config _cleanup_config_ *config = NULL;
+	char host_name[HOST_NAME_MAX + 1] = "localhost";
+	const struct cloister_tokens tokens = {.session_id = session_id, .host_name = host_name};
+
+	int r = cloister_config_load(arguments->configuration, true, &config, err);
+	if (r < 0)
+		/* Nobody can tell who was to be isolated; root must be able to come and mend it. */
+		return account->uid == 0 ? 0 : r;
+	gethostname(host_name, sizeof(host_name) - 1);
+	return cloister_policy_for_user(config, account, &tokens, policy, err);
+}
+
+PAM_EXTERN __attribute__((visibility("default"))) int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc,
+                                                                          const char **argv)
+{
+	struct cloister_account _cleanup_account_ *account = NULL;
+	struct cloister_policy _cleanup_policy_ *policy = NULL;
+	struct cloister_error err = {0};
+	struct arguments arguments = {0};
+	char session_id[CLOISTER_SESSION_ID_MAX];
+	const char *user = NULL;
+
+	(void)flags;
+	if (pam_get_user(pamh, &user, NULL) != PAM_SUCCESS || user == NULL)
+		return PAM_SESSION_ERR;
+	if (cloister_account_by_name(user, &account, &err) < 0)
+		return refuse(pamh, "an unknown user", &err);
+	if (parse_arguments(argc, argv, &arguments, &err) < 0)
+		return account->uid == 0 ? PAM_IGNORE : refuse(pamh, user, &err);
+	if (cloister_session_new_id(account->name, session_id) < 0) {
+		cloister_fail(&err, EIO, "session", NULL, "no random number for a session id");
+		return account->uid == 0 ? PAM_IGNORE : refuse(pamh, user, &err);
+	}
+	if (find_policy(&arguments, account, session_id, &policy, &err) < 0)
+		return refuse(pamh, user, &err);
+	if (policy == NULL || !policy->isolate) {
+		if (arguments.debug)
+			pam_syslog(pamh, LOG_DEBUG, "%s is not isolated", user);
+		return PAM_IGNORE;
+	}
+	if (open_isolated(pamh, policy, account, session_id, &err) < 0)
+		return refuse(pamh, user, &err);
+	return PAM_SUCCESS;
+}
+
+PAM_EXTERN __attribute__((visibility("default"))) int pam_sm_close_session(pam_handle_t *pamh, int flags, int argc,
+                                                                           const char **argv)
+{
+	struct cloister_error err = {0};
+	const void *data = NULL;
+	char line[2048];
+
+	(void)flags;
+	(void)argc;
+	(void)argv;
+	if (pam_get_data(pamh, DATA_NAME, &data) != PAM_SUCCESS || data == NULL)
+		return PAM_IGNORE;
+	struct cloister_open *open = (struct cloister_open *)(uintptr_t)data;
+	if (open->session->owner != getpid())
+		return PAM_IGNORE;
+	if (cloister_open_close(open, &err) < 0)
+		pam_syslog(pamh, LOG_ERR, "session %s: %s", open->session->id,
+		           cloister_error_line(&err, line, sizeof(line)));
+	pam_syslog(pamh, LOG_INFO, "session %s ended", open->session->id);
+	/* The cleanup frees it; what it closes is closed already. */
+	pam_set_data(pamh, DATA_NAME, NULL, NULL);
+	return PAM_SUCCESS;
+}
+
+/* Debian's common-session stacks call setcred of session modules that also stand in auth; there is nothing to do. */
+PAM_EXTERN __attribute__((visibility("default"))) int pam_sm_setcred(pam_handle_t *pamh, int flags, int argc,
+                                                                     const char **argv)
+{
+	(void)pamh;
+	(void)flags;
+	(void)argc;
+	(void)argv;
+	return PAM_IGNORE;
+}

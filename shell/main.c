@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cloister-sh(1), the login shell. Inside a session it leads to the user's real shell. Outside it makes a session
+ * with the user's own rights (or root's, when root runs it) and runs the shell there.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "cloister/account.h"
+#include "cloister/cleanup.h"
+#include "cloister/config.h"
+#include "cloister/launcher.h"
+#include "cloister/policy.h"
+#include "cloister/run.h"
+#include "cloister/session.h"
+#include "cloister/terminal.h"
+
+#define FAILED 125
+
+static int find_policy(const struct cloister_account *account, const char *session_id, struct cloister_policy **policy,
+                       struct cloister_error *err)
+{
+	struct cloister_config _cleanup_config_ *config = NULL;
+	char host_name[HOST_NAME_MAX + 1] = "localhost";
+	const struct cloister_tokens tokens = {.session_id = session_id, .host_name = host_name};
+
+	int r = cloister_config_load(NULL, geteuid() == 0, &config, err);
+	/* The passwd entry asks for a session; without a configuration it is the built-in one, and that is the
+	 * strictest. */
+	if (r == -ENOENT)
+		config = calloc(1, sizeof(*config));
+	else if (r < 0)
+		return r;
+	if (config == NULL)
+		return cloister_fail(err, ENOMEM, "configuration", NULL, "no memory");
+	gethostname(host_name, sizeof(host_name) - 1);
+	return cloister_policy_for_user(config, account, &tokens, policy, err);
+}
+
+/* A name that the kernel gives, not the caller: argv[0] is the login program's. */
+static int find_init(char *path, size_t size)
+{
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (n < 0)
+		return -errno;
+	self[n] = '\0';
+	return cloister_init_path(self, path, size);
+}
+
+static int make_plan(const struct cloister_policy *policy, const struct cloister_account *account,
+                     const char *session_id, const char *init_path, struct cloister_plan **plan,
+                     struct cloister_error *err)
+{
+	char terminal[PATH_MAX];
+	struct cloister_plan_facts facts = {.privileged = geteuid() == 0,
+	                                    .session_id = session_id,
+	                                    .init_path = init_path,
+	                                    .shell_check = true};
+
+	int r = cloister_id_range_find(policy, account, facts.privileged, &facts.range, err);
+	if (r < 0)
+		return r;
+	if (cloister_terminal_path(terminal, sizeof(terminal)) == 0) {
+		facts.terminal = CLOISTER_TERMINAL_BIND;
+		facts.terminal_path = terminal;
+	}
+	return cloister_plan_build(policy, account, &facts, plan, err);
+}
+
+static int run_session(char **argv, int *status, struct cloister_error *err)
+{
+	struct cloister_account _cleanup_account_ *account = NULL;
+	struct cloister_policy _cleanup_policy_ *policy = NULL;
+	struct cloister_plan _cleanup_plan_ *plan = NULL;
+	char session_id[CLOISTER_SESSION_ID_MAX], init_path[PATH_MAX], name[NAME_MAX + 2];
+
+	int r = cloister_account_by_uid(getuid(), &account, err);
+	if (r == 0)
+		r = cloister_session_new_id(account->name, session_id);
+	if (r == 0)
+		r = find_policy(account, session_id, &policy, err);
+	if (r == 0)
+		r = find_init(init_path, sizeof(init_path));
+	if (r == 0)
+		r = make_plan(policy, account, session_id, init_path, &plan, err);
+	if (r < 0)
+		return r;
+	const char *slash = strrchr(plan->shell, '/');
+	char *fallback[] = {name, NULL};
+	struct cloister_run run = {.plan = plan,
+	                           .account = account,
+	                           .init_path = init_path,
+	                           .program = plan->shell,
+	                           .argv = argv[0] != NULL ? argv : fallback,
+	                           .environment = environ};
+	snprintf(name, sizeof(name), "%s%.*s", argv[0] != NULL && argv[0][0] == '-' ? "-" : "", NAME_MAX,
+	         slash != NULL ? slash + 1 : plan->shell);
+	run.argv[0] = name;
+	setenv("SHELL", plan->shell, 1);
+	return cloister_run(&run, status, err);
+}
+
+static int show_help(void)
+{
+	puts("usage: cloister-sh [-c COMMAND | ARGUMENT...]\n"
+	     "A login shell that puts the session into a container and runs the user's shell there.\n"
+	     "Its arguments are the inner shell's. See cloister-sh(1).");
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct cloister_error err = {0};
+	char shell[PATH_MAX], line[2048];
+	int status = 0;
+
+	if (argc == 2 && strcmp(argv[1], "--help") == 0)
+		return show_help();
+	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+		puts("cloister-sh " CLOISTER_VERSION);
+		return 0;
+	}
+	cloister_launcher_clean_environment(environ);
+	if (cloister_launcher_inside(shell, sizeof(shell))) {
+		cloister_launcher_exec(shell, argv, environ, &err);
+		fprintf(stderr, "cloister-sh: %s\n", cloister_error_line(&err, line, sizeof(line)));
+		return 127;
+	}
+	if (run_session(argv, &status, &err) < 0) {
+		cloister_error_line(&err, line, sizeof(line));
+		openlog("cloister-sh", LOG_PID, LOG_AUTHPRIV);
+		syslog(LOG_ERR, "session for uid %u refused: %s", getuid(), line);
+		fprintf(stderr, "cloister-sh: your session could not be started: %s\n", line);
+		return FAILED;
+	}
+	cloister_exit_like(status);
+}
