@@ -324,9 +324,10 @@ int cloister_plan_add_rows(struct cloister_plan *plan, const struct cloister_pol
 	struct row_list list = {.plan = plan};
 
 	add_root(&list, policy);
-	add_hidden(&list, policy);
 	add_dev(&list, facts);
 	add_proc(&list);
+	/* After /dev, since a file is masked with the session's own /dev/null. */
+	add_hidden(&list, policy);
 	/* The rbind of "/" in a user's own namespace brings the host's /sys along. */
 	if (!plan->privileged && strcmp(policy->rootfs, "/") == 0)
 		add(&list, CLOISTER_ROW_MASK, "", "/sys", "")->flags = CLOISTER_ROW_IF_PRESENT;

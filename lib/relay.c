@@ -21,13 +21,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cloister/cleanup.h"
+#include "relay_terminal.h"
 
 enum {
 	RING_SIZE = 64 * 1024,
@@ -58,17 +58,11 @@ struct relay {
 	int output;
 	int master;
 	int control;
-	int terminal; /* the outer one of input and output that is a terminal, or -1 */
 	int signals;
 	timer_t watchdog;
-	bool input_is_terminal;
-	bool background; /* another process group has the terminal: not to be read, its settings not ours to change */
-	bool altered;    /* the terminal has the settings in applied, and had those in original */
-	bool original_known;
+	struct relay_terminal terminal;
 	bool end_of_input_owed;
 	unsigned char last_sent;
-	struct termios original;
-	struct termios applied;
 	int64_t write_master_after; /* milliseconds of CLOCK_MONOTONIC, as the next four */
 	int64_t read_master_after;
 	int64_t closed_until; /* 0: the other side of master is open, or never was */
@@ -183,143 +177,18 @@ static int signals_take(struct relay *relay, struct signal_state *saved)
 	return 0;
 }
 
-/* ---- the outer terminal ---- */
-
-static bool same_settings(const struct termios *a, const struct termios *b)
-{
-	return a->c_iflag == b->c_iflag && a->c_oflag == b->c_oflag && a->c_cflag == b->c_cflag &&
-	       a->c_lflag == b->c_lflag && memcmp(a->c_cc, b->c_cc, sizeof(a->c_cc)) == 0;
-}
-
-/*
- * SIGTTOU would stop the relay half way when its process group has just lost the terminal (tcsetattr(3)).
- * TCSANOW: TCSAFLUSH would throw away what was typed ahead, TCSADRAIN waits without end for a stalled terminal.
- */
-static int set_settings(int terminal, const struct termios *settings)
-{
-	sigset_t stop;
-	sigset_t mask;
-	int result = 0;
-
-	sigemptyset(&stop);
-	sigaddset(&stop, SIGTTOU);
-	sigprocmask(SIG_BLOCK, &stop, &mask);
-	if (tcsetattr(terminal, TCSANOW, settings) < 0)
-		result = -errno;
-	sigprocmask(SIG_SETMASK, &mask, NULL);
-	return result;
-}
-
-static void copy_window_size(const struct relay *relay)
-{
-	struct winsize size;
-
-	if (relay->terminal >= 0 && ioctl(relay->terminal, TIOCGWINSZ, &size) == 0)
-		ioctl(relay->master, TIOCSWINSZ, &size);
-}
-
-/*
- * When the keyboard is not the session's input nobody reads ^C here, so it has to stay a signal: only the output's
- * processing, which the session's pty has done already, is switched off.
- */
-static struct termios transparent(const struct relay *relay)
-{
-	struct termios settings = relay->original;
-
-	if (relay->input_is_terminal)
-		cfmakeraw(&settings);
-	else
-		settings.c_oflag &= ~(tcflag_t)OPOST;
-	return settings;
-}
-
-/*
- * tcgetpgrp() fails when the terminal is not this process's controlling one. Then there is no job control: reading
- * never stops us, but nothing says either that the settings are ours to change.
- */
-static int follow_foreground(struct relay *relay)
-{
-	if (relay->terminal < 0)
-		return 0;
-	pid_t group = tcgetpgrp(relay->terminal);
-
-	relay->background = group >= 0 && group != getpgrp();
-	if (group < 0 || relay->background)
-		return 0;
-	copy_window_size(relay);
-	/* Taken once: a shell's "fg" puts back the settings that the job had, which are the transparent ones. */
-	if (!relay->original_known && tcgetattr(relay->terminal, &relay->original) < 0)
-		return -errno;
-	relay->original_known = true;
-
-	struct termios settings = transparent(relay);
-	int result = set_settings(relay->terminal, &settings);
-	if (result < 0)
-		return result;
-	relay->altered = true;
-	return tcgetattr(relay->terminal, &relay->applied) < 0 ? -errno : 0;
-}
-
-/*
- * A shell that took the terminal back has given it settings of its own, which stay. Shells that do not (the login
- * process was killed, and dash went on) leave ours in place: then it is still for us to put the original ones back.
- */
-static int put_settings_back(struct relay *relay)
-{
-	struct termios now;
-
-	if (!relay->altered || tcgetattr(relay->terminal, &now) < 0)
-		return 0;
-	relay->altered = false;
-	if (tcgetpgrp(relay->terminal) != getpgrp() && !same_settings(&now, &relay->applied))
-		return 0;
-	return set_settings(relay->terminal, &relay->original);
-}
-
-/* While another job has the terminal it has that job's settings, or a shell's line editor's: the pty's own are better.
- */
-static int start_terminal(struct relay *relay)
-{
-	struct termios settings;
-
-	if (relay->terminal < 0)
-		return 0;
-	pid_t group = tcgetpgrp(relay->terminal);
-	if ((group < 0 || group == getpgrp()) && tcgetattr(relay->terminal, &settings) == 0 &&
-	    tcsetattr(relay->master, TCSANOW, &settings) < 0)
-		return -errno;
-	copy_window_size(relay);
-	return follow_foreground(relay);
-}
-
-/* Sent to itself and let through, since the kernel knows whether anybody could continue us (an orphaned group). */
-static int stop_like_a_job(struct relay *relay)
-{
-	sigset_t stop;
-	int result = put_settings_back(relay);
-
-	if (result < 0)
-		return result;
-	sigemptyset(&stop);
-	sigaddset(&stop, SIGTSTP);
-	raise(SIGTSTP);
-	sigprocmask(SIG_UNBLOCK, &stop, NULL);
-	sigprocmask(SIG_BLOCK, &stop, NULL);
-	return follow_foreground(relay);
-}
-
 /* ---- the loop ---- */
 
 static int on_signal(struct relay *relay, uint32_t number)
 {
 	switch (number) {
 	case SIGWINCH:
-		copy_window_size(relay);
+		cloister_relay_terminal_resize(&relay->terminal);
 		return GO_ON;
 	case SIGCONT:
-		return follow_foreground(relay);
+		return cloister_relay_terminal_follow(&relay->terminal);
 	case SIGTSTP:
-		return stop_like_a_job(relay);
+		return cloister_relay_terminal_stop(&relay->terminal);
 	default:
 		return ENDED;
 	}
@@ -360,16 +229,16 @@ static int take_input(struct relay *relay)
 
 	if (count > 0 || is_transient(code))
 		return GO_ON;
-	if (!relay->input_is_terminal) {
+	if (!relay->terminal.is_input) {
 		/* What cannot be read has ended for the session, which may still have much to say. */
 		relay->input = -1;
 		relay->end_of_input_owed = true;
 		return GO_ON;
 	}
 	/* EIO is also what an orphaned background group gets instead of SIGTTIN. */
-	pid_t group = tcgetpgrp(relay->terminal);
-	relay->background = code == EIO && group > 0 && group != getpgrp();
-	return relay->background ? GO_ON : ENDED;
+	pid_t group = tcgetpgrp(relay->terminal.fd);
+	relay->terminal.background = code == EIO && group > 0 && group != getpgrp();
+	return relay->terminal.background ? GO_ON : ENDED;
 }
 
 /*
@@ -475,7 +344,7 @@ static int serve_output(struct relay *relay)
 
 static bool may_read_input(const struct relay *relay)
 {
-	return relay->input >= 0 && !(relay->background && relay->input_is_terminal);
+	return relay->input >= 0 && !(relay->terminal.background && relay->terminal.is_input);
 }
 
 static short master_events(const struct relay *relay, int64_t now)
@@ -508,7 +377,7 @@ static int longest_wait(const struct relay *relay, int64_t now)
 {
 	int64_t until = INT64_MAX;
 
-	if (relay->background)
+	if (relay->terminal.background)
 		until = now + BACKGROUND_CHECK_MS;
 	if (relay->to_session.used > 0 && relay->write_master_after > now && relay->write_master_after < until)
 		until = relay->write_master_after;
@@ -540,8 +409,8 @@ static int serve(struct relay *relay, const struct pollfd ready[READY_COUNT])
 
 	if (ready[READY_SIGNALS].revents != 0)
 		result = take_signals(relay);
-	if (result == GO_ON && relay->background)
-		result = follow_foreground(relay);
+	if (result == GO_ON && relay->terminal.background)
+		result = cloister_relay_terminal_follow(&relay->terminal);
 	if (result == GO_ON && ready[READY_CONTROL].revents != 0)
 		take_control(relay);
 	if (result == GO_ON && ready[READY_INPUT].revents != 0 && may_read_input(relay))
@@ -576,11 +445,11 @@ static int loop(struct relay *relay)
 
 static int run_with_terminal(struct relay *relay, struct cloister_error *err)
 {
-	int result = start_terminal(relay);
+	int result = cloister_relay_terminal_start(&relay->terminal);
 
 	if (result >= 0)
 		result = loop(relay);
-	int restored = put_settings_back(relay);
+	int restored = cloister_relay_terminal_restore(&relay->terminal);
 	if (result < 0)
 		return cloister_fail(err, -result, "relay", NULL, "cannot copy between the terminal and the session");
 	/* EIO: the terminal is gone, and its settings with it. */
@@ -595,18 +464,18 @@ int cloister_relay_run(int input, int output, int master, int control, struct cl
 	                      .output = output,
 	                      .master = master,
 	                      .control = control,
-	                      .terminal = -1,
+	                      .terminal = {.fd = -1, .session = master},
 	                      .last_sent = '\n'};
 	struct signal_state saved;
 	int flags = fcntl(master, F_GETFL);
 
 	if (flags < 0)
 		return cloister_fail(err, errno, "relay", NULL, "no master of the session's terminal");
-	relay.input_is_terminal = input >= 0 && isatty(input);
-	if (relay.input_is_terminal)
-		relay.terminal = input;
+	relay.terminal.is_input = input >= 0 && isatty(input);
+	if (relay.terminal.is_input)
+		relay.terminal.fd = input;
 	else if (output >= 0 && isatty(output))
-		relay.terminal = output;
+		relay.terminal.fd = output;
 
 	int result = signals_take(&relay, &saved);
 	if (result < 0)

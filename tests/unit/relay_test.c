@@ -788,6 +788,30 @@ static void test_background_leaves_the_terminal_alone(void **state)
 	tear_down(&stage);
 }
 
+static void test_stop_and_continue(void **state)
+{
+	struct stage stage = start(BACKGROUND, -2, -2);
+	struct termios now;
+
+	(void)state;
+	assert_int_equal(write(stage.command, "f", 1), 1);
+	wait_until_raw(&stage);
+	kill(stage.relay, SIGTSTP);
+	do {
+		pause_ms(2);
+		assert_int_equal(tcgetattr(stage.outer, &now), 0);
+	} while ((now.c_lflag & ICANON) == 0);
+	assert_as_before(&stage);
+	pause_ms(50);
+	assert_as_before(&stage);
+	kill(stage.relay, SIGCONT);
+	wait_until_raw(&stage);
+	close_inner(&stage);
+	assert_int_equal(finish(&stage).status, 0);
+	assert_as_before(&stage);
+	tear_down(&stage);
+}
+
 /* What is typed before the session's first program has opened its terminal arrives, and waiting costs nothing. */
 static void test_input_waits_for_the_session(void **state)
 {
@@ -864,6 +888,7 @@ int main(void)
 		cmocka_unit_test(test_vanished_reader_is_an_error),
 		cmocka_unit_test(test_without_output_the_session_is_not_held_up),
 		cmocka_unit_test(test_background_leaves_the_terminal_alone),
+		cmocka_unit_test(test_stop_and_continue),
 		cmocka_unit_test(test_input_waits_for_the_session),
 		cmocka_unit_test(test_bad_master_is_an_error),
 	};
