@@ -64,7 +64,9 @@ int cloister_mount_new(const char *filesystem, const char *options, uint64_t att
 				return -errno;
 		}
 	}
-	if (fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+	/* What /proc/mounts shows in its first column. */
+	if (fsconfig(context, FSCONFIG_SET_STRING, "source", filesystem, 0) < 0 ||
+	    fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return -errno;
 	int mount = fsmount(context, FSMOUNT_CLOEXEC, (unsigned)attributes);
 	return mount < 0 ? -errno : mount;

@@ -150,6 +150,8 @@ static int mount_layers(const struct cloister_plan *plan, const struct cloister_
 		r = set_layer(context, "upperdir", "upperdir", upper_dir);
 	if (r == 0)
 		r = set_layer(context, "workdir", "workdir", work_dir);
+	if (r == 0 && fsconfig(context, FSCONFIG_SET_STRING, "source", "cloister", 0) < 0)
+		r = -errno;
 	if (r == 0)
 		r = create_overlay(context, fsuid, fsgid);
 	if (r < 0)

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -43,7 +44,7 @@ int cloister_terminal_path(char *path, size_t size)
 	return -ENOTTY;
 }
 
-int cloister_pty_open(int devpts, uid_t uid, struct cloister_pty *pty, struct cloister_error *err)
+int cloister_pty_open(int devpts, uid_t uid, gid_t gid, struct cloister_pty *pty, struct cloister_error *err)
 {
 	int unlock = 0;
 	unsigned number = 0;
@@ -54,7 +55,8 @@ int cloister_pty_open(int devpts, uid_t uid, struct cloister_pty *pty, struct cl
 	if (ioctl(master, TIOCSPTLCK, &unlock) < 0 || ioctl(master, TIOCGPTN, &number) < 0)
 		return cloister_fail(err, errno, "pty", "ptmx", "cannot unlock the pty");
 	int _cleanup_close_ peer = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
-	if (peer < 0 || fchown(peer, uid, (gid_t)-1) < 0)
+	/* Not the host's tty group: a capability inside counts only for a file whose both ids are mapped there. */
+	if (peer < 0 || fchown(peer, uid, gid) < 0 || fchmod(peer, 0600) < 0)
 		return cloister_fail(err, errno, "pty", "ptmx", "cannot give the pty to the user");
 	*pty = (struct cloister_pty){.number = (int)number,
 	                             .master = TAKE_FD(master),

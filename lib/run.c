@@ -134,7 +134,7 @@ static int start(const struct cloister_run *run, struct run_state *state, struct
 		                            MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
 		if (devpts < 0)
 			return cloister_fail(err, -devpts, "devpts", NULL, "cannot make the session's devpts");
-		r = cloister_pty_open(devpts, run->plan->uid, &state->pty, err);
+		r = cloister_pty_open(devpts, run->plan->uid, run->plan->gid, &state->pty, err);
 		if (r < 0)
 			return r;
 		options.devpts = devpts;

@@ -28,7 +28,7 @@ static int prepare_terminal(const struct cloister_plan *plan, struct cloister_op
 		if (fd < 0)
 			return cloister_fail(err, -fd, "devpts", NULL, "cannot make the session's devpts");
 		*devpts = fd;
-		return cloister_pty_open(fd, plan->uid, &open->pty, err);
+		return cloister_pty_open(fd, plan->uid, plan->gid, &open->pty, err);
 	}
 	return 0;
 }

@@ -159,8 +159,14 @@ PAM_EXTERN __attribute__((visibility("default"))) int pam_sm_open_session(pam_ha
 	struct arguments arguments = {0};
 	char session_id[CLOISTER_SESSION_ID_MAX];
 	const char *user = NULL;
+	const void *already = NULL;
 
 	(void)flags;
+	/* Debian's su-l includes su's stack: the line may well be met twice in one. */
+	if (pam_get_data(pamh, DATA_NAME, &already) == PAM_SUCCESS && already != NULL) {
+		pam_syslog(pamh, LOG_NOTICE, "pam_cloister.so stands twice in this stack; the first line counts");
+		return PAM_IGNORE;
+	}
 	if (pam_get_user(pamh, &user, NULL) != PAM_SUCCESS || user == NULL)
 		return PAM_SESSION_ERR;
 	if (cloister_account_by_name(user, &account, &err) < 0)
