@@ -21,7 +21,11 @@
 
 int cloister_entry_prepare(const struct cloister_session *session)
 {
-	return setns(session->pidfd, CLONE_NEWPID) < 0 ? -errno : 0;
+	/* Without CAP_SYS_ADMIN of its own, a process may join only after, or together with, a user namespace that it
+	 * rules. */
+	int flags = session->privileged ? CLONE_NEWPID : CLONE_NEWUSER | CLONE_NEWPID;
+
+	return setns(session->pidfd, flags) < 0 ? -errno : 0;
 }
 
 int cloister_entry_take_back(int own_namespace)
@@ -116,7 +120,9 @@ static int take_pty(const struct cloister_entry *entry)
 int cloister_entry_enter(const struct cloister_entry *entry, const char **step)
 {
 	const struct cloister_session *session = entry->session;
-	int flags = (int)(session->namespaces & ~(uint64_t)CLONE_NEWPID);
+	/* The pid namespace is joined by being forked; a user's own user namespace was joined before the fork. */
+	uint64_t joined = session->privileged ? CLONE_NEWPID : CLONE_NEWPID | CLONE_NEWUSER;
+	int flags = (int)(session->namespaces & ~joined);
 
 	/* One call: the kernel joins all of them or none, and the user namespace's capabilities count for the others.
 	 */
@@ -154,15 +160,20 @@ int cloister_entry_become_user(const struct cloister_session *session, const gid
 	*step = "uid";
 	if (syscall(SYS_setresuid, session->uid, session->uid, session->uid) < 0)
 		return -errno;
-	*step = "uid can be regained";
-	if (session->uid != 0 && (syscall(SYS_setresuid, -1, 0, -1) == 0 || geteuid() != session->uid))
-		return -EPERM;
-	struct cloister_privileges now;
+	/* A setuid(2) from 0 cleared them; where the id was the user's before, nothing has. */
 	*step = "capabilities";
 	int r = cloister_set_capabilities(session->capabilities, session->capabilities != 0);
-	if (r == 0)
-		r = cloister_privileges_read(&now);
 	if (r < 0)
 		return r;
-	return (now.permitted & ~session->capabilities) != 0 ? -EPERM : 0;
+	struct cloister_privileges now;
+	r = cloister_privileges_read(&now);
+	if (r < 0)
+		return r;
+	if ((now.permitted & ~session->capabilities) != 0)
+		return -EPERM;
+	*step = "uid can be regained";
+	if (session->uid != 0 && !(session->capabilities & CAP_BIT(CAP_SETUID)) &&
+	    syscall(SYS_setresuid, -1, 0, -1) == 0)
+		return -EPERM;
+	return geteuid() == session->uid ? 0 : -EPERM;
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Live sessions as files. */
-#include "cloister/registry.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -8,14 +7,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 
 #include "cloister/cleanup.h"
 #include "cloister/path.h"
-#include "cloister/source.h"
+#include "registry_entries.h"
 
 #define ENTRY_MAX 8192
 
@@ -189,22 +187,4 @@ int cloister_registry_find(const struct cloister_plan *plan, struct cloister_err
 	}
 	closedir(directory);
 	return found;
-}
-
-int cloister_state_lock(const struct cloister_plan *plan, struct cloister_error *err)
-{
-	const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
-	int _cleanup_close_ fd = cloister_state_open(plan->state, err);
-
-	if (fd < 0)
-		return fd;
-	for (uint32_t tries = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; tries++) {
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return cloister_fail(err, errno, "state", plan->state, "cannot lock");
-		if (tries >= plan->timeout * 100)
-			return cloister_fail(err, ETIMEDOUT, "state", plan->state,
-			                     "another login of the user holds it");
-		nanosleep(&pause, NULL);
-	}
-	return TAKE_FD(fd);
 }

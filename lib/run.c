@@ -27,7 +27,6 @@ struct run_state {
 	struct cloister_session *session;
 	struct cloister_pty pty;
 	int own_pid_namespace;
-	bool registered;
 };
 
 static void __attribute__((noreturn)) refuse_entry(const char *step, int code)
@@ -119,14 +118,15 @@ static int run_and_wait(const struct cloister_run *run, struct run_state *state,
 	}
 	sigaction(SIGINT, &interrupt, NULL);
 	sigaction(SIGQUIT, &quit, NULL);
-	cloister_entry_take_back(state->own_pid_namespace);
+	if (run->plan->privileged)
+		cloister_entry_take_back(state->own_pid_namespace);
 	return r < 0 ? cloister_fail(err, -r, "entry", NULL, "cannot make or wait for the child") : 0;
 }
 
 static int start(const struct cloister_run *run, struct run_state *state, struct cloister_error *err)
 {
 	struct cloister_session_options options = {.init_path = run->init_path, .devpts = -1, .shared_root = -1};
-	int _cleanup_close_ devpts = -1, lock = -1, shared = -1;
+	int _cleanup_close_ devpts = -1;
 	int r = 0;
 
 	if (run->plan->terminal == CLOISTER_TERMINAL_RELAY && cloister_terminal_fds() != 0) {
@@ -137,25 +137,10 @@ static int start(const struct cloister_run *run, struct run_state *state, struct
 		r = cloister_pty_open(devpts, run->plan->uid, run->plan->gid, &state->pty, err);
 		if (r < 0)
 			return r;
-		options.devpts = devpts;
 	}
-	if (*run->plan->state != '\0') {
-		lock = cloister_state_lock(run->plan, err);
-		if (lock < 0)
-			return lock;
-		int _cleanup_close_ other = cloister_registry_find(run->plan, err);
-		if (other >= 0) {
-			shared = cloister_shared_root_open(other, err);
-			if (shared < 0 && shared != -ESRCH)
-				return shared;
-			options.shared_root = shared < 0 ? -1 : shared;
-		}
-	}
-	r = cloister_session_start(run->plan, &options, &state->session, err);
-	if (r < 0 || !run->plan->privileged)
-		return r;
-	r = cloister_registry_add(state->session, run->plan, err);
-	state->registered = r == 0;
+	if (!run->plan->privileged)
+		return cloister_session_start(run->plan, &options, &state->session, err);
+	r = cloister_session_start_registered(run->plan, run->init_path, devpts, &state->session, err);
 	if (r == 0 && state->pty.number >= 0)
 		r = cloister_pty_relay(&state->pty, run->init_path,
 		                       state->session->shifted_root != UINT32_MAX ? state->session->shifted_root
@@ -175,7 +160,7 @@ int cloister_run(const struct cloister_run *run, int *status, struct cloister_er
 		close(state.own_pid_namespace);
 	if (state.session != NULL) {
 		cloister_session_end(state.session);
-		if (state.registered)
+		if (run->plan->privileged)
 			cloister_registry_remove(state.session->id);
 	}
 	cloister_pty_close(&state.pty);

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "cloister/cleanup.h"
-#include "cloister/registry.h"
+#include "registry_entries.h"
 
 union descriptor_message {
 	char bytes[CMSG_SPACE(sizeof(int))];

@@ -33,35 +33,6 @@ static int prepare_terminal(const struct cloister_plan *plan, struct cloister_op
 	return 0;
 }
 
-static int start_session(const struct cloister_plan *plan, const char *init_path, int devpts,
-                         struct cloister_open *open, struct cloister_error *err)
-{
-	struct cloister_session_options options = {.init_path = init_path, .devpts = devpts, .shared_root = -1};
-	int _cleanup_close_ lock = -1;
-	int _cleanup_close_ shared = -1;
-
-	/* Held until the session is in the registry, so that a second login at once finds the first one's overlay. */
-	if (*plan->state != '\0') {
-		lock = cloister_state_lock(plan, err);
-		if (lock < 0)
-			return lock;
-		int _cleanup_close_ other = cloister_registry_find(plan, err);
-		if (other < 0 && other != -ENOENT)
-			return other;
-		if (other >= 0) {
-			shared = cloister_shared_root_open(other, err);
-			/* It may have ended since; then there is nothing to share. */
-			if (shared < 0 && shared != -ESRCH)
-				return shared;
-		}
-		options.shared_root = shared < 0 ? -1 : shared;
-	}
-	int r = cloister_session_start(plan, &options, &open->session, err);
-	if (r < 0)
-		return r;
-	return cloister_registry_add(open->session, plan, err);
-}
-
 static int arm(pam_handle_t *pamh, struct cloister_open *open, struct cloister_error *err)
 {
 	struct cloister_armed *armed = &open->armed;
@@ -103,7 +74,7 @@ int cloister_open_start(pam_handle_t *pamh, const struct cloister_plan *plan, co
 
 	int r = prepare_terminal(plan, open, &devpts, err);
 	if (r == 0)
-		r = start_session(plan, init_path, devpts, open, err);
+		r = cloister_session_start_registered(plan, init_path, devpts, &open->session, err);
 	/* In the login process's own pid namespace: it has nothing to do with the session's processes. */
 	if (r == 0 && open->pty.number >= 0)
 		r = cloister_pty_relay(&open->pty, init_path,

@@ -25,7 +25,9 @@ int cloister_entry_enter(const struct cloister_entry *entry, const char **step);
 
 /*
  * Sends the next children of the calling thread into the session's pid namespace (setns(2) on init's pidfd);
- * own_namespace, a descriptor of /proc/self/ns/pid, takes that back. 0 or -errno.
+ * own_namespace, a descriptor of /proc/self/ns/pid, takes that back. 0 or -errno. Without privilege it
+ * takes the caller itself into the session's user namespace, for good: only a program of ours that then waits and ends
+ * does that.
  */
 int cloister_entry_prepare(const struct cloister_session *session);
 int cloister_entry_take_back(int own_namespace);

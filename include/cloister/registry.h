@@ -21,20 +21,13 @@ int cloister_registry_add(const struct cloister_session *session, const struct c
 void cloister_registry_remove(const char *id);
 
 /*
- * Finds a live session on the same state directory, rootfs and ids, and returns a pidfd of its init; -ENOENT when there
- * is none. Entries of dead sessions met on the way are removed.
+ * Starts the session of a plan that root carries out, and adds it to the registry. Where another live session of the
+ * user is on the same state directory, rootfs and ids, the new one gets a mount of the same overlay instance, since two
+ * instances on one upper directory are undefined. Until it is in the registry other logins of the user wait, at most
+ * plan->timeout. On failure nothing is left. On success *out is as from cloister_session_start;
+ * cloister_registry_remove is the caller's at the end.
  */
-int cloister_registry_find(const struct cloister_plan *plan, struct cloister_error *err);
-
-/*
- * Locks the state directory of a plan's overlay against other logins of the user while a session starts, for at most
- * plan->timeout. Returns a descriptor that holds the lock until it is closed, or -errno. The directory is root's: no
- * user can hold it.
- */
-int cloister_state_lock(const struct cloister_plan *plan, struct cloister_error *err);
-
-/* A detached copy of the root mount of the session whose init a pidfd refers to. A child of its own enters that mount
- * namespace. */
-int cloister_shared_root_open(int pidfd, struct cloister_error *err);
+int cloister_session_start_registered(const struct cloister_plan *plan, const char *init_path, int devpts,
+                                      struct cloister_session **out, struct cloister_error *err);
 
 #endif
