@@ -134,7 +134,10 @@ static int step(struct walk *walk, int directory, const char *component)
 		int next = openat(directory, r == 1 ? "/" : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 		return next < 0 ? fail_component(walk, errno, component, "cannot open") : next;
 	}
-	if (walk->trust == CLOISTER_PATH_ROOT_OWNED && !only_root_writes(&st))
+	/* In a sticky directory of root's, /tmp, nobody can replace the component after it when that is root's too, as
+	 * it must be. */
+	bool sticky = S_ISDIR(st.st_mode) && (st.st_mode & S_ISVTX) && st.st_uid == 0;
+	if (walk->trust == CLOISTER_PATH_ROOT_OWNED && !sticky && !only_root_writes(&st))
 		return fail_component(walk, EPERM, component, "must be owned by root and writable by nobody else");
 	return TAKE_FD(fd);
 }

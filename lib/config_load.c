@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/* Configuration files: where they are, and whether they may decide for root. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cloister/cleanup.h"
+#include "cloister/config.h"
+#include "cloister/path.h"
+
+#define MAIN_FILE   CLOISTER_SYSCONFDIR "/cloister/cloister.conf"
+#define VENDOR_FILE CLOISTER_PREFIX "/lib/cloister/cloister.conf"
+
+/* The O_PATH descriptor of the walk is what is read: a name is not resolved twice, and a FIFO is never opened. */
+static int open_for_reading(const char *path, bool trusted, struct cloister_error *err)
+{
+	char name[40];
+	struct stat st;
+	int _cleanup_close_ fd =
+		cloister_path_open_host(path, 0, trusted ? CLOISTER_PATH_ROOT_OWNED : CLOISTER_PATH_OWN_RIGHTS, err);
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		return cloister_fail(err, errno, "configuration", path, "cannot stat");
+	if (!S_ISREG(st.st_mode))
+		return cloister_fail(err, EACCES, "configuration", path, "not a regular file");
+	if (st.st_size > CLOISTER_CONFIG_SIZE_MAX)
+		return cloister_fail(err, EFBIG, "configuration", path, "larger than %u bytes",
+		                     CLOISTER_CONFIG_SIZE_MAX);
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	int file = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	return file < 0 ? cloister_fail(err, errno, "configuration", path, "cannot read") : file;
+}
+
+static int load_file(const char *path, bool trusted, struct cloister_config *config, struct cloister_error *err)
+{
+	int _cleanup_close_ fd = open_for_reading(path, trusted, err);
+	size_t used = 0;
+
+	if (fd < 0)
+		return fd;
+	char _cleanup_free_ *text = malloc(CLOISTER_CONFIG_SIZE_MAX + 1);
+	if (text == NULL)
+		return cloister_fail(err, ENOMEM, "configuration", path, "no memory");
+	for (;;) {
+		ssize_t n = read(fd, text + used, CLOISTER_CONFIG_SIZE_MAX + 1 - used);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return cloister_fail(err, errno, "configuration", path, "cannot read");
+		if (n == 0)
+			break;
+		used += (size_t)n;
+		if (used > CLOISTER_CONFIG_SIZE_MAX)
+			return cloister_fail(err, EFBIG, "configuration", path, "larger than %u bytes",
+			                     CLOISTER_CONFIG_SIZE_MAX);
+	}
+	return cloister_config_parse(config, text, used, path, err);
+}
+
+static int is_drop_in(const struct dirent *entry)
+{
+	size_t length = strlen(entry->d_name);
+
+	return entry->d_name[0] != '.' && length > 5 && strcmp(entry->d_name + length - 5, ".conf") == 0;
+}
+
+/* strcmp(3), since the order must not depend on the login program's locale. */
+static int by_name(const struct dirent **left, const struct dirent **right)
+{
+	return strcmp((*left)->d_name, (*right)->d_name);
+}
+
+static int load_drop_ins(const char *path, bool trusted, struct cloister_config *config, struct cloister_error *err)
+{
+	char directory[PATH_MAX], file[PATH_MAX];
+	struct dirent **entries = NULL;
+	int r = 0;
+
+	int size = snprintf(directory, sizeof(directory), "%s.d", path);
+	if (size < 0 || (size_t)size >= sizeof(directory))
+		return cloister_fail(err, ENAMETOOLONG, "configuration", path, "too long");
+	int n = scandir(directory, &entries, is_drop_in, by_name);
+	if (n < 0)
+		return errno == ENOENT || errno == ENOTDIR
+		               ? 0
+		               : cloister_fail(err, errno, "configuration", directory, "cannot read");
+	if (n > (int)CLOISTER_CONFIG_DROPINS_MAX)
+		r = cloister_fail(err, E2BIG, "configuration", directory, "more than %u files",
+		                  CLOISTER_CONFIG_DROPINS_MAX);
+	for (int i = 0; i < n; i++) {
+		size = snprintf(file, sizeof(file), "%s/%s", directory, entries[i]->d_name);
+		if (r == 0 && size > 0 && (size_t)size < sizeof(file))
+			r = load_file(file, trusted, config, err);
+		free(entries[i]);
+	}
+	free(entries);
+	return r;
+}
+
+int cloister_config_load(const char *path, bool trusted, struct cloister_config **out, struct cloister_error *err)
+{
+	struct cloister_config _cleanup_config_ *config = calloc(1, sizeof(*config));
+	const char *main_file = path != NULL ? path : MAIN_FILE;
+
+	if (config == NULL)
+		return cloister_fail(err, ENOMEM, "configuration", main_file, "no memory");
+	int r = load_file(main_file, trusted, config, err);
+	if (r == -ENOENT && path == NULL)
+		r = load_file(VENDOR_FILE, trusted, config, err);
+	if (r == -ENOENT)
+		return cloister_fail(err, ENOENT, "configuration", main_file, "there is no configuration");
+	if (r == 0)
+		r = load_drop_ins(main_file, trusted, config, err);
+	if (r < 0)
+		return r;
+	*out = TAKE_PTR(config);
+	return 0;
+}

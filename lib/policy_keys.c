@@ -1,0 +1,527 @@
+/* SPDX-License-Identifier: MIT */
+/* The keys of cloister.conf(5): what each takes, and how a value becomes part of a policy. */
+#include "policy_keys.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/capability.h>
+
+#include "cloister/cleanup.h"
+#include "cloister/path.h"
+
+#define TIMEOUT_MAX    600
+#define HOST_NAME_SIZE 64
+#define PIDS_LIMIT     4194304
+
+const struct cloister_key cloister_keys[] = {
+	{"isolate", "yes | no", "no", false},
+	{"rootfs", "/ | a directory | an image file", "/", false},
+	{"writable", "overlay | tmpfs | no | direct", "overlay", false},
+	{"state", "a directory", "/var/lib/cloister/users/%U", false},
+	{"home", "bind | private | tmpfs | none", "bind", false},
+	{"bind", "SRC[:DST][:ro]", "none", true},
+	{"tmpfs", "PATH[:size=BYTES]", "/tmp, /run", true},
+	{"mask", "a path", "none", true},
+	{"network", "none | host | pasta | netns:NAME", "none", false},
+	{"users", "same | root | host", "same", false},
+	{"hostname", "text", "%H", false},
+	{"shell", "a path inside", "the passwd shell, else /bin/sh", false},
+	{"scope", "session | user", "session", false},
+	{"linger", "no | yes | SECONDS", "no", false},
+	{"capabilities", "none | names", "none", false},
+	{"no_new_privs", "yes | no", "yes", false},
+	{"seccomp", "default | none", "default", false},
+	{"memory_max", "BYTES", "none", false},
+	{"pids_max", "a number", "none", false},
+	{"cpu_max", "MAX PERIOD", "none", false},
+	{"io_max", "text of io.max", "none", false},
+	{"entry", "auto | child | process", "auto", false},
+	{"timeout", "SECONDS", "10", false},
+	{"id_range", "auto | START:COUNT", "auto", false},
+	{NULL, NULL, NULL, false},
+};
+
+static int wrong(struct cloister_error *err, const char *text)
+{
+	return cloister_fail(err, EINVAL, "configuration", NULL, "%s", text);
+}
+
+/* Digits alone, no sign, no blank, no overflow: crun CVE-2026-30892 read "1x" as a number. */
+static int parse_number(const char *text, size_t length, uint64_t *number)
+{
+	uint64_t result = 0;
+
+	if (length == 0)
+		return -EINVAL;
+	for (size_t i = 0; i < length; i++) {
+		if (text[i] < '0' || text[i] > '9')
+			return -EINVAL;
+		unsigned digit = (unsigned)(text[i] - '0');
+		if (result > (UINT64_MAX - digit) / 10)
+			return -EINVAL;
+		result = result * 10 + digit;
+	}
+	*number = result;
+	return 0;
+}
+
+static int parse_bytes(const char *text, uint64_t *bytes)
+{
+	size_t length = strlen(text);
+	unsigned shift = 0;
+
+	if (length > 0 && strchr("KMGT", text[length - 1]) != NULL) {
+		shift = 10U * (unsigned)(strchr("KMGT", text[length - 1]) - "KMGT" + 1);
+		length--;
+	}
+	uint64_t number;
+	if (parse_number(text, length, &number) < 0 || number == 0 || number > (UINT64_MAX >> shift))
+		return -EINVAL;
+	*bytes = number << shift;
+	return 0;
+}
+
+/* Replaces %u %U %g %h %s %H %%; NULL with an error for another one. */
+static char *expand(const char *value, const struct cloister_expansion *expansion, struct cloister_error *err)
+{
+	char *text = NULL;
+	size_t size = 0;
+	bool unknown = false;
+	FILE *out = open_memstream(&text, &size);
+
+	if (out == NULL) {
+		cloister_fail(err, ENOMEM, "configuration", NULL, "no memory");
+		return NULL;
+	}
+	for (const char *at = value; *at != '\0' && !unknown; at++) {
+		if (*at != '%') {
+			fputc(*at, out);
+			continue;
+		}
+		switch (*++at) {
+		case 'u':
+			fputs(expansion->account->name, out);
+			break;
+		case 'U':
+			fprintf(out, "%u", expansion->account->uid);
+			break;
+		case 'g':
+			fputs(expansion->group, out);
+			break;
+		case 'h':
+			fputs(expansion->account->home, out);
+			break;
+		case 's':
+			fputs(expansion->tokens->session_id, out);
+			break;
+		case 'H':
+			fputs(expansion->tokens->host_name, out);
+			break;
+		case '%':
+			fputc('%', out);
+			break;
+		default:
+			unknown = true;
+			break;
+		}
+	}
+	if (fclose(out) != 0 || unknown) {
+		free(text);
+		cloister_fail(err, unknown ? EINVAL : ENOMEM, "configuration", NULL,
+		              "the tokens are %%u %%U %%g %%h %%s %%H %%%%");
+		return NULL;
+	}
+	return text;
+}
+
+static int set_word(const char *value, const char *const *words, unsigned *out)
+{
+	for (unsigned i = 0; words[i] != NULL; i++) {
+		if (strcmp(words[i], value) == 0) {
+			*out = i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+static int set_yes_no(const char *value, bool *out)
+{
+	static const char *const words[] = {"no", "yes", NULL};
+	unsigned word;
+
+	if (set_word(value, words, &word) < 0)
+		return -EINVAL;
+	*out = word == 1;
+	return 0;
+}
+
+static void replace(char **text, char *with)
+{
+	free(*text);
+	*text = with;
+}
+
+static int set_path(char **out, char *value)
+{
+	if (!cloister_path_is_plain(value))
+		return -EINVAL;
+	replace(out, strdup(value));
+	return *out == NULL ? -ENOMEM : 0;
+}
+
+static int add_bind(struct cloister_policy *policy, char *value)
+{
+	char *colon = strchr(value, ':');
+	const char *target = value;
+	struct cloister_bind bind = {0};
+	size_t length = strlen(value);
+
+	if (length > 3 && strcmp(value + length - 3, ":ro") == 0) {
+		value[length - 3] = '\0';
+		bind.read_only = true;
+		colon = strchr(value, ':');
+	}
+	if (colon != NULL) {
+		*colon = '\0';
+		target = colon + 1;
+	}
+	if (!cloister_path_is_plain(value) || !cloister_path_is_plain(target) || strcmp(target, "/") == 0)
+		return -EINVAL;
+	struct cloister_bind *binds = reallocarray(policy->binds, policy->n_binds + 1, sizeof(*binds));
+	if (binds == NULL)
+		return -ENOMEM;
+	policy->binds = binds;
+	bind.source = strdup(value);
+	bind.target = strdup(target);
+	binds[policy->n_binds++] = bind;
+	return bind.source == NULL || bind.target == NULL ? -ENOMEM : 0;
+}
+
+static int add_tmpfs(struct cloister_policy *policy, char *value)
+{
+	char *size = strstr(value, ":size=");
+	struct cloister_tmpfs tmpfs = {0};
+
+	if (size != NULL) {
+		*size = '\0';
+		if (parse_bytes(size + 6, &tmpfs.size) < 0)
+			return -EINVAL;
+	}
+	if (!cloister_path_is_plain(value) || strcmp(value, "/") == 0)
+		return -EINVAL;
+	struct cloister_tmpfs *list = reallocarray(policy->tmpfs, policy->n_tmpfs + 1, sizeof(*list));
+	if (list == NULL)
+		return -ENOMEM;
+	policy->tmpfs = list;
+	tmpfs.path = strdup(value);
+	list[policy->n_tmpfs++] = tmpfs;
+	return tmpfs.path == NULL ? -ENOMEM : 0;
+}
+
+static int add_mask(struct cloister_policy *policy, const char *value)
+{
+	if (!cloister_path_is_plain(value) || strcmp(value, "/") == 0)
+		return -EINVAL;
+	char **masks = reallocarray(policy->masks, policy->n_masks + 1, sizeof(*masks));
+	if (masks == NULL)
+		return -ENOMEM;
+	policy->masks = masks;
+	masks[policy->n_masks] = strdup(value);
+	return masks[policy->n_masks++] == NULL ? -ENOMEM : 0;
+}
+
+void cloister_policy_clear_list(struct cloister_policy *policy, const char *key)
+{
+	if (strcmp(key, "bind") == 0) {
+		for (size_t i = 0; i < policy->n_binds; i++) {
+			free(policy->binds[i].source);
+			free(policy->binds[i].target);
+		}
+		policy->n_binds = 0;
+	} else if (strcmp(key, "tmpfs") == 0) {
+		for (size_t i = 0; i < policy->n_tmpfs; i++)
+			free(policy->tmpfs[i].path);
+		policy->n_tmpfs = 0;
+	} else if (strcmp(key, "mask") == 0) {
+		for (size_t i = 0; i < policy->n_masks; i++)
+			free(policy->masks[i]);
+		policy->n_masks = 0;
+	}
+}
+
+static int set_network(struct cloister_policy *policy, const char *value)
+{
+	static const char *const words[] = {"none", "host", "pasta", NULL};
+	unsigned word;
+
+	if (strncmp(value, "netns:", 6) == 0) {
+		const char *name = value + 6;
+		if (*name == '\0' || *name == '.' || strchr(name, '/') != NULL)
+			return -EINVAL;
+		replace(&policy->network_name, strdup(name));
+		policy->network = CLOISTER_NETWORK_NETNS;
+		return policy->network_name == NULL ? -ENOMEM : 0;
+	}
+	if (set_word(value, words, &word) < 0)
+		return -EINVAL;
+	replace(&policy->network_name, NULL);
+	policy->network = (enum cloister_network)word;
+	return 0;
+}
+
+/* Letters, digits, '-' and '.', as hostname(7) has it. */
+static int set_hostname(struct cloister_policy *policy, const char *value)
+{
+	size_t length = strlen(value);
+
+	if (length == 0 || length > HOST_NAME_SIZE || value[0] == '-' || value[0] == '.')
+		return -EINVAL;
+	for (size_t i = 0; i < length; i++) {
+		if (!isalnum((unsigned char)value[i]) && value[i] != '-' && value[i] != '.')
+			return -EINVAL;
+	}
+	replace(&policy->hostname, strdup(value));
+	return policy->hostname == NULL ? -ENOMEM : 0;
+}
+
+static int set_linger(struct cloister_policy *policy, const char *value)
+{
+	uint64_t seconds;
+	bool yes;
+
+	if (set_yes_no(value, &yes) == 0) {
+		policy->linger = yes ? CLOISTER_LINGER_FOREVER : 0;
+		return 0;
+	}
+	if (parse_number(value, strlen(value), &seconds) < 0 || seconds > INT32_MAX)
+		return -EINVAL;
+	policy->linger = (long)seconds;
+	return 0;
+}
+
+static int set_capabilities(struct cloister_policy *policy, char *value)
+{
+	uint64_t set = 0;
+	char *rest = NULL;
+
+	if (*value == '\0')
+		return -EINVAL;
+	for (char *name = strtok_r(value, " ,\t", &rest); name != NULL; name = strtok_r(NULL, " ,\t", &rest)) {
+		cap_value_t capability;
+
+		if (strcmp(name, "none") == 0)
+			continue;
+		if (cap_from_name(name, &capability) < 0 || capability < 0 || capability > 63)
+			return -EINVAL;
+		set |= UINT64_C(1) << capability;
+	}
+	policy->capabilities = set;
+	return 0;
+}
+
+static int set_id_range(struct cloister_policy *policy, const char *value)
+{
+	size_t length = strcspn(value, ":");
+	uint64_t start, count;
+
+	if (strcmp(value, "auto") == 0) {
+		policy->id_base = 0;
+		policy->id_count = 0;
+		return 0;
+	}
+	if (value[length] != ':' || parse_number(value, length, &start) < 0 ||
+	    parse_number(value + length + 1, strlen(value + length + 1), &count) < 0)
+		return -EINVAL;
+	/* The ids of real users must not be reachable by a shift, and 4294967295 is no id. */
+	if (start < CLOISTER_ID_COUNT_DEFAULT || count < CLOISTER_ID_COUNT_DEFAULT || count > UINT32_MAX ||
+	    start + count > UINT32_MAX)
+		return -EINVAL;
+	policy->id_base = (uint32_t)start;
+	policy->id_count = (uint32_t)count;
+	return 0;
+}
+
+static int set_bounded(const char *value, uint64_t least, uint64_t most, uint64_t *out)
+{
+	uint64_t number;
+
+	if (parse_number(value, strlen(value), &number) < 0 || number < least || number > most)
+		return -EINVAL;
+	*out = number;
+	return 0;
+}
+
+static int set_text(char **out, const char *value)
+{
+	if (*value == '\0')
+		return -EINVAL;
+	replace(out, strdup(value));
+	return *out == NULL ? -ENOMEM : 0;
+}
+
+/* Words in the order of their enumerations in policy.h. */
+static const char *const writable_words[] = {"overlay", "tmpfs", "no", "direct", NULL};
+static const char *const home_words[] = {"bind", "private", "tmpfs", "none", NULL};
+static const char *const users_words[] = {"same", "root", "host", NULL};
+static const char *const scope_words[] = {"session", "user", NULL};
+static const char *const entry_words[] = {"auto", "child", "process", NULL};
+static const char *const seccomp_words[] = {"none", "default", NULL};
+
+static int set_enumeration(struct cloister_policy *policy, const char *key, const char *value, bool *known)
+{
+	unsigned word = 0;
+	int r;
+
+	*known = true;
+	if (strcmp(key, "writable") == 0) {
+		r = set_word(value, writable_words, &word);
+		policy->writable = r == 0 ? (enum cloister_writable)word : policy->writable;
+	} else if (strcmp(key, "home") == 0) {
+		r = set_word(value, home_words, &word);
+		policy->home = r == 0 ? (enum cloister_home)word : policy->home;
+	} else if (strcmp(key, "users") == 0) {
+		r = set_word(value, users_words, &word);
+		policy->users = r == 0 ? (enum cloister_users)word : policy->users;
+	} else if (strcmp(key, "scope") == 0) {
+		r = set_word(value, scope_words, &word);
+		policy->scope = r == 0 ? (enum cloister_scope)word : policy->scope;
+	} else if (strcmp(key, "entry") == 0) {
+		r = set_word(value, entry_words, &word);
+		policy->entry = r == 0 ? (enum cloister_entry_kind)word : policy->entry;
+	} else if (strcmp(key, "seccomp") == 0) {
+		r = set_word(value, seccomp_words, &word);
+		policy->seccomp = r == 0 ? word == 1 : policy->seccomp;
+	} else if (strcmp(key, "isolate") == 0) {
+		r = set_yes_no(value, &policy->isolate);
+	} else if (strcmp(key, "no_new_privs") == 0) {
+		r = set_yes_no(value, &policy->no_new_privs);
+	} else {
+		*known = false;
+		r = 0;
+	}
+	return r;
+}
+
+static int set_other(struct cloister_policy *policy, const char *key, char *value)
+{
+	uint64_t number = 0;
+	int r;
+
+	if (strcmp(key, "rootfs") == 0)
+		return set_path(&policy->rootfs, value);
+	if (strcmp(key, "state") == 0)
+		return set_path(&policy->state, value);
+	if (strcmp(key, "shell") == 0)
+		return set_path(&policy->shell, value);
+	if (strcmp(key, "bind") == 0)
+		return add_bind(policy, value);
+	if (strcmp(key, "tmpfs") == 0)
+		return add_tmpfs(policy, value);
+	if (strcmp(key, "mask") == 0)
+		return add_mask(policy, value);
+	if (strcmp(key, "network") == 0)
+		return set_network(policy, value);
+	if (strcmp(key, "hostname") == 0)
+		return set_hostname(policy, value);
+	if (strcmp(key, "linger") == 0)
+		return set_linger(policy, value);
+	if (strcmp(key, "capabilities") == 0)
+		return set_capabilities(policy, value);
+	if (strcmp(key, "id_range") == 0)
+		return set_id_range(policy, value);
+	if (strcmp(key, "memory_max") == 0)
+		return parse_bytes(value, &policy->memory_max);
+	if (strcmp(key, "pids_max") == 0)
+		return set_bounded(value, 1, PIDS_LIMIT, &policy->pids_max);
+	if (strcmp(key, "cpu_max") == 0)
+		return set_text(&policy->cpu_max, value);
+	if (strcmp(key, "io_max") == 0)
+		return set_text(&policy->io_max, value);
+	r = set_bounded(value, 1, TIMEOUT_MAX, &number);
+	if (r == 0)
+		policy->timeout = (unsigned)number;
+	return r;
+}
+
+static const struct cloister_key *find_key(const char *key)
+{
+	for (const struct cloister_key *known = cloister_keys; known->key != NULL; known++) {
+		if (strcmp(known->key, key) == 0)
+			return known;
+	}
+	return NULL;
+}
+
+int cloister_policy_set(struct cloister_policy *policy, const char *key, const char *value,
+                        const struct cloister_expansion *expansion, struct cloister_error *err)
+{
+	const struct cloister_key *known = find_key(key);
+	bool is_enumeration;
+
+	if (known == NULL)
+		return wrong(err, "unknown key");
+	if (known->repeated && *value == '\0') {
+		cloister_policy_clear_list(policy, key);
+		return 0;
+	}
+	char _cleanup_free_ *expanded = expand(value, expansion, err);
+	if (expanded == NULL)
+		return -EINVAL;
+	int r = set_enumeration(policy, key, expanded, &is_enumeration);
+	if (!is_enumeration)
+		r = set_other(policy, key, expanded);
+	if (r == -EINVAL)
+		return cloister_fail(err, EINVAL, "configuration", NULL, "the value must be: %s", known->values);
+	return r < 0 ? cloister_fail(err, -r, "configuration", NULL, "no memory") : 0;
+}
+
+struct cloister_policy *cloister_policy_defaults(const struct cloister_expansion *expansion, struct cloister_error *err)
+{
+	static const struct {
+		const char *key, *value;
+	} defaults[] = {{"rootfs", "/"},
+	                {"state", "/var/lib/cloister/users/%U"},
+	                {"tmpfs", "/tmp"},
+	                {"tmpfs", "/run"},
+	                {"hostname", "%H"}};
+	struct cloister_policy *policy = calloc(1, sizeof(*policy));
+
+	if (policy == NULL) {
+		cloister_fail(err, ENOMEM, "configuration", NULL, "no memory");
+		return NULL;
+	}
+	policy->no_new_privs = true;
+	policy->seccomp = true;
+	policy->timeout = 10;
+	for (size_t i = 0; i < sizeof(defaults) / sizeof(*defaults); i++) {
+		if (cloister_policy_set(policy, defaults[i].key, defaults[i].value, expansion, err) < 0) {
+			cloister_policy_free(policy);
+			return NULL;
+		}
+	}
+	return policy;
+}
+
+void cloister_policy_free(struct cloister_policy *policy)
+{
+	if (policy == NULL)
+		return;
+	cloister_policy_clear_list(policy, "bind");
+	cloister_policy_clear_list(policy, "tmpfs");
+	cloister_policy_clear_list(policy, "mask");
+	free(policy->binds);
+	free(policy->tmpfs);
+	free(policy->masks);
+	free(policy->rootfs);
+	free(policy->state);
+	free(policy->network_name);
+	free(policy->hostname);
+	free(policy->shell);
+	free(policy->cpu_max);
+	free(policy->io_max);
+	free(policy);
+}

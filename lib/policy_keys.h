@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* Values of keys; private to the policy. */
+#ifndef CLOISTER_POLICY_KEYS_H
+#define CLOISTER_POLICY_KEYS_H
+
+#include "cloister/policy.h"
+
+/* What a value's tokens stand for. */
+struct cloister_expansion {
+	const struct cloister_account *account;
+	const char *group; /* of the primary group; its number as text where it has no name */
+	const struct cloister_tokens *tokens;
+};
+
+/* A policy of built-in defaults, tokens expanded; NULL: no memory. The caller frees it. */
+struct cloister_policy *cloister_policy_defaults(const struct cloister_expansion *expansion,
+                                                 struct cloister_error *err);
+
+/* Sets one key. On failure the policy is as before, and err->text says what would be right. Returns 0, -EINVAL or
+ * -ENOMEM. */
+int cloister_policy_set(struct cloister_policy *policy, const char *key, const char *value,
+                        const struct cloister_expansion *expansion, struct cloister_error *err);
+
+/* Empties the list of a repeated key, before a more specific section adds to it. */
+void cloister_policy_clear_list(struct cloister_policy *policy, const char *key);
+
+#endif

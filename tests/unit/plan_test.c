@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT */
+/* The plan: rows and their order, ids, namespaces, what is refused, and the wire format. */
+#include <errno.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cloister/plan.h"
+
+static gid_t groups[] = {1000, 27, 2000};
+static char primary[] = "alice", sudo[] = "sudo", project[] = "project";
+static char *group_names[] = {primary, sudo, project};
+static char name[] = "alice", gecos[] = "Alice", home[] = "/home/alice", shell[] = "/bin/bash";
+static char root[] = "/", tree[] = "/srv/alpine", state[] = "/var/lib/cloister/users/1000", host[] = "cell";
+static char tmp[] = "/tmp", run[] = "/run", launcher[] = "/usr/bin/cloister-sh";
+static struct cloister_tmpfs tmpfs[] = {{tmp, 0}, {run, 1024}};
+
+static struct cloister_account account(void)
+{
+	return (struct cloister_account){.name = name,
+	                                 .uid = 1000,
+	                                 .gid = 1000,
+	                                 .gecos = gecos,
+	                                 .home = home,
+	                                 .shell = shell,
+	                                 .groups = groups,
+	                                 .group_names = group_names,
+	                                 .n_groups = 3};
+}
+
+static struct cloister_policy policy(void)
+{
+	return (struct cloister_policy){.isolate = true,
+	                                .rootfs = root,
+	                                .state = state,
+	                                .tmpfs = tmpfs,
+	                                .n_tmpfs = 2,
+	                                .hostname = host,
+	                                .no_new_privs = true,
+	                                .seccomp = true,
+	                                .timeout = 10};
+}
+
+static struct cloister_plan_facts facts(void)
+{
+	return (struct cloister_plan_facts){.privileged = true,
+	                                    .session_id = "alice-01234567",
+	                                    .range = {100000, 200000, 65536},
+	                                    .init_path = "/usr/libexec/cloister/cloister-init",
+	                                    .shell_check = true};
+}
+
+static struct cloister_plan *build(const struct cloister_policy *p, const struct cloister_plan_facts *f)
+{
+	struct cloister_account a = account();
+	struct cloister_plan *plan = NULL;
+	struct cloister_error err = {0};
+
+	if (cloister_plan_build(p, &a, f, &plan, &err) != 0)
+		fail_msg("%s: %s", err.step, err.text);
+	return plan;
+}
+
+static int refusal(const struct cloister_policy *p, struct cloister_error *err)
+{
+	struct cloister_account a = account();
+	struct cloister_plan_facts f = facts();
+	struct cloister_plan *plan = NULL;
+	int r = cloister_plan_build(p, &a, &f, &plan, err);
+
+	assert_null(plan);
+	return r;
+}
+
+static size_t find(const struct cloister_plan *plan, enum cloister_row_kind kind, const char *target)
+{
+	for (size_t i = 0; i < plan->n_rows; i++) {
+		if (plan->rows[i].kind == kind && strcmp(plan->rows[i].target, target) == 0)
+			return i;
+	}
+	return SIZE_MAX;
+}
+
+static void test_order(void **unused)
+{
+	struct cloister_policy p = policy();
+	struct cloister_plan_facts f = facts();
+	struct cloister_plan *plan = build(&p, &f);
+
+	(void)unused;
+	assert_int_equal(plan->rows[0].kind, CLOISTER_ROW_OVERLAY);
+	assert_int_equal(plan->rows[plan->n_rows - 1].kind, CLOISTER_ROW_VERIFY);
+	assert_true(find(plan, CLOISTER_ROW_TMPFS, "/dev") < find(plan, CLOISTER_ROW_DEVICE, "/dev/null"));
+	assert_true(find(plan, CLOISTER_ROW_DEVICE, "/dev/null") < find(plan, CLOISTER_ROW_MASK, "/etc/shadow"));
+	assert_true(find(plan, CLOISTER_ROW_PROC, "/proc") < find(plan, CLOISTER_ROW_MASK, "/proc/kcore"));
+	assert_true(find(plan, CLOISTER_ROW_TMPFS, "/home") < find(plan, CLOISTER_ROW_BIND, "/home/alice"));
+	assert_true(find(plan, CLOISTER_ROW_TMPFS, "/run") < find(plan, CLOISTER_ROW_FILE, CLOISTER_SESSION_FILE));
+	assert_true(find(plan, CLOISTER_ROW_BIND, "/home/alice") < find(plan, CLOISTER_ROW_PIVOT, "/"));
+	assert_true(find(plan, CLOISTER_ROW_PIVOT, "/") < find(plan, CLOISTER_ROW_CAPABILITIES, ""));
+	/* Nothing of a capability may be needed after they are gone. */
+	assert_true(find(plan, CLOISTER_ROW_LOOPBACK, "") < find(plan, CLOISTER_ROW_CAPABILITIES, ""));
+	cloister_plan_free(plan);
+}
+
+static void test_ids(void **unused)
+{
+	struct cloister_policy p = policy();
+	struct cloister_plan_facts f = facts();
+	struct cloister_plan *plan = build(&p, &f);
+
+	(void)unused;
+	assert_int_equal(cloister_id_map_outside(&plan->uid_map, 1000), 1000);
+	assert_int_equal(cloister_id_map_outside(&plan->uid_map, 0), 100000);
+	assert_int_equal(cloister_id_map_outside(&plan->uid_map, 1001), 101001);
+	assert_int_equal(cloister_id_map_outside(&plan->gid_map, 2000), 2000);
+	/* A system group of the host is nobody's inside. */
+	assert_int_equal(cloister_id_map_outside(&plan->gid_map, 27), 200027);
+	assert_int_equal(cloister_id_map_outside(&plan->uid_map, 65536), UINT32_MAX);
+	cloister_plan_free(plan);
+}
+
+static void test_root_is_never_root(void **unused)
+{
+	struct cloister_policy p = policy();
+	struct cloister_plan_facts f = facts();
+	struct cloister_account a = account();
+	struct cloister_plan *plan = NULL;
+	struct cloister_error err = {0};
+
+	(void)unused;
+	a.uid = 0;
+	a.gid = 0;
+	assert_int_equal(cloister_plan_build(&p, &a, &f, &plan, &err), 0);
+	assert_int_equal(cloister_id_map_outside(&plan->uid_map, 0), 100000);
+	assert_int_equal(cloister_id_map_outside(&plan->gid_map, 0), 200000);
+	cloister_plan_free(plan);
+	p.users = CLOISTER_USERS_HOST;
+	assert_int_equal(cloister_plan_build(&p, &a, &f, &plan, &err), -EPERM);
+}
+
+static void test_namespaces(void **unused)
+{
+	struct cloister_policy p = policy();
+	struct cloister_plan_facts f = facts();
+	struct cloister_plan *plan = build(&p, &f);
+
+	(void)unused;
+	assert_int_equal(plan->namespaces, CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC |
+	                                           CLONE_NEWCGROUP | CLONE_NEWNET);
+	cloister_plan_free(plan);
+	p.network = CLOISTER_NETWORK_HOST;
+	p.users = CLOISTER_USERS_HOST;
+	plan = build(&p, &f);
+	assert_int_equal(plan->namespaces, CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP);
+	assert_true(plan->rows[0].flags & CLOISTER_ROW_TRUSTED);
+	assert_int_equal(find(plan, CLOISTER_ROW_LOOPBACK, ""), SIZE_MAX);
+	cloister_plan_free(plan);
+}
+
+static void test_writable(void **unused)
+{
+	struct cloister_policy p = policy();
+	struct cloister_plan_facts f = facts();
+
+	(void)unused;
+	p.rootfs = tree;
+	p.writable = CLOISTER_WRITABLE_NO;
+	struct cloister_plan *plan = build(&p, &f);
+	assert_true(find(plan, CLOISTER_ROW_READ_ONLY, "/") < find(plan, CLOISTER_ROW_PIVOT, "/"));
+	assert_string_equal(plan->state, "");
+	cloister_plan_free(plan);
+	p.writable = CLOISTER_WRITABLE_DIRECT;
+	plan = build(&p, &f);
+	assert_int_equal(plan->rows[0].kind, CLOISTER_ROW_ROOT);
+	assert_int_equal(find(plan, CLOISTER_ROW_READ_ONLY, "/"), SIZE_MAX);
+	cloister_plan_free(plan);
+	/* Nothing of the host's / may be hidden in a rootfs that is not it. */
+	assert_int_equal(find(plan = build(&p, &f), CLOISTER_ROW_MASK, "/root"), SIZE_MAX);
+	cloister_plan_free(plan);
+	p.rootfs = root;
+	struct cloister_error err = {0};
+	assert_int_equal(refusal(&p, &err), -EINVAL);
+}
+
+static void test_unprivileged_is_read_only(void **unused)
+{
+	struct cloister_policy p = policy();
+	struct cloister_plan_facts f = facts();
+
+	(void)unused;
+	f.privileged = false;
+	f.range = (struct cloister_id_range){0, 0, 0};
+	struct cloister_plan *plan = build(&p, &f);
+	assert_int_equal(plan->rows[0].kind, CLOISTER_ROW_ROOT);
+	assert_true(plan->rows[0].attributes & 1);
+	assert_int_equal(plan->uid_map.n, 1);
+	assert_int_equal(plan->uid_map.extents[0].inside, 1000);
+	assert_int_equal(plan->gid_map.n, 1);
+	cloister_plan_free(plan);
+}
+
+static void test_unsupported_is_refused(void **unused)
+{
+	struct cloister_error err = {0};
+	struct cloister_policy p = policy();
+
+	(void)unused;
+	p.scope = CLOISTER_SCOPE_USER;
+	assert_int_equal(refusal(&p, &err), -EOPNOTSUPP);
+	assert_non_null(strstr(err.text, "scope = user"));
+	p = policy();
+	p.memory_max = 1;
+	assert_int_equal(refusal(&p, &err), -EOPNOTSUPP);
+	p = policy();
+	p.users = CLOISTER_USERS_ROOT;
+	assert_int_equal(refusal(&p, &err), -EOPNOTSUPP);
+}
+
+static void test_overlap_is_refused(void **unused)
+{
+	struct cloister_error err = {0};
+	struct cloister_policy p = policy();
+	struct cloister_bind bind = {.source = tree, .target = tmp};
+
+	(void)unused;
+	p.binds = &bind;
+	p.n_binds = 1;
+	assert_int_equal(refusal(&p, &err), -EEXIST);
+	assert_string_equal(err.path, "/tmp");
+}
+
+static void test_launcher(void **unused)
+{
+	struct cloister_policy p = policy();
+	struct cloister_plan_facts f = facts();
+	struct cloister_account a = account();
+	struct cloister_plan *plan = NULL;
+	struct cloister_error err = {0};
+
+	(void)unused;
+	a.shell = launcher;
+	assert_int_equal(cloister_plan_build(&p, &a, &f, &plan, &err), 0);
+	assert_string_equal(plan->shell, "/bin/sh");
+	assert_true(find(plan, CLOISTER_ROW_BIND, launcher) != SIZE_MAX);
+	cloister_plan_free(plan);
+	p.shell = launcher;
+	plan = NULL;
+	a.shell = shell;
+	char other[] = "/bin/ash";
+	p.shell = other;
+	assert_int_equal(cloister_plan_build(&p, &a, &f, &plan, &err), 0);
+	assert_string_equal(plan->shell, "/bin/ash");
+	assert_true(find(plan, CLOISTER_ROW_BIND, "/bin/bash") != SIZE_MAX);
+	cloister_plan_free(plan);
+}
+
+static void test_wire(void **unused)
+{
+	struct cloister_policy p = policy();
+	struct cloister_plan_facts f = facts();
+	struct cloister_plan *plan = build(&p, &f), *copy = NULL;
+	void *bytes = NULL;
+	size_t size = 0;
+
+	(void)unused;
+	assert_int_equal(cloister_plan_encode(plan, &bytes, &size), 0);
+	assert_int_equal(cloister_plan_decode(bytes, size, &copy), 0);
+	char *before = cloister_plan_text(plan), *after = cloister_plan_text(copy);
+	assert_string_equal(before, after);
+	free(before);
+	free(after);
+	cloister_plan_free(copy);
+	/* Cut or padded anywhere: refused, and nothing is read beyond the end (the sanitizers watch). */
+	for (size_t cut = 0; cut < size; cut++) {
+		char *part = malloc(cut + 1);
+
+		copy = NULL;
+		memcpy(part, bytes, cut);
+		assert_int_equal(cloister_plan_decode(part, cut, &copy), -EBADMSG);
+		assert_null(copy);
+		free(part);
+	}
+	free(bytes);
+	cloister_plan_free(plan);
+}
+
+static void test_json(void **unused)
+{
+	struct cloister_policy p = policy();
+	struct cloister_plan_facts f = facts();
+	struct cloister_plan *plan = build(&p, &f);
+	char *text = cloister_plan_json(plan);
+
+	(void)unused;
+	assert_non_null(strstr(text, "\"user\":\"alice\""));
+	assert_non_null(strstr(text, "\"step\":\"overlay\""));
+	free(text);
+	cloister_plan_free(plan);
+}
+
+static void test_map_arithmetic(void **unused)
+{
+	struct cloister_id_map map;
+	struct cloister_error err = {0};
+	const uint32_t first[] = {0}, far[] = {4000000, 5, 5}, inside[] = {100001};
+	uint32_t many[400];
+
+	(void)unused;
+	assert_int_equal(cloister_id_map_keep(first, 1, 100000, 65536, &map, &err), 0);
+	assert_int_equal(map.n, 2);
+	assert_int_equal(cloister_id_map_keep(far, 3, 100000, 65536, &map, &err), 0);
+	assert_int_equal(map.n, 4);
+	assert_int_equal(cloister_id_map_outside(&map, 4000000), 4000000);
+	assert_int_equal(cloister_id_map_outside(&map, 5), 5);
+	assert_int_equal(cloister_id_map_outside(&map, 6), 100006);
+	assert_int_equal(cloister_id_map_keep(inside, 1, 100000, 65536, &map, &err), -ERANGE);
+	for (uint32_t i = 0; i < 400; i++)
+		many[i] = 1000 + 2 * i;
+	assert_int_equal(cloister_id_map_keep(many, 400, 100000, 65536, &map, &err), -E2BIG);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_ids),
+		cmocka_unit_test(test_root_is_never_root),
+		cmocka_unit_test(test_namespaces),
+		cmocka_unit_test(test_writable),
+		cmocka_unit_test(test_unprivileged_is_read_only),
+		cmocka_unit_test(test_unsupported_is_refused),
+		cmocka_unit_test(test_overlap_is_refused),
+		cmocka_unit_test(test_launcher),
+		cmocka_unit_test(test_wire),
+		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_map_arithmetic),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
