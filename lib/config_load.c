@@ -61,6 +61,9 @@ static int load_file(const char *path, bool trusted, struct cloister_config *con
 			return cloister_fail(err, EFBIG, "configuration", path, "larger than %u bytes",
 			                     CLOISTER_CONFIG_SIZE_MAX);
 	}
+	/* A file of no bytes is what a crash left of one: nobody can tell who was to be isolated. */
+	if (used == 0)
+		return cloister_fail(err, ENODATA, "configuration", path, "the file is empty");
 	return cloister_config_parse(config, text, used, path, err);
 }
 
@@ -120,6 +123,10 @@ int cloister_config_load(const char *path, bool trusted, struct cloister_config 
 		r = load_drop_ins(main_file, trusted, config, err);
 	if (r < 0)
 		return r;
+	if (config->n_entries == 0 && config->n_faults > 0)
+		return cloister_fail(err, EINVAL, "configuration", config->faults[0].file,
+		                     "line %u: %s; nothing in it can be read", config->faults[0].line,
+		                     config->faults[0].text);
 	*out = TAKE_PTR(config);
 	return 0;
 }

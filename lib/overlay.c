@@ -11,7 +11,6 @@
 
 #include "cloister/cleanup.h"
 #include "cloister/mounts.h"
-#include "cloister/path.h"
 #include "cloister/source.h"
 
 /* Opens or makes one directory of root's below parent. */
@@ -166,7 +165,6 @@ static int mount_layers(const struct cloister_plan *plan, const struct cloister_
 int cloister_overlay_open(const struct cloister_plan *plan, const struct cloister_row *row,
                           const struct cloister_source_context *context, struct cloister_error *err)
 {
-	bool trusted = (row->flags & CLOISTER_ROW_TRUSTED) != 0;
 	bool idmapped = (row->flags & CLOISTER_ROW_IDMAP) && context->user_namespace >= 0;
 	int _cleanup_close_ lower = -1, upper = -1;
 
@@ -176,20 +174,15 @@ int cloister_overlay_open(const struct cloister_plan *plan, const struct cloiste
 		int fd = fcntl(context->shared_root, F_DUPFD_CLOEXEC, 3);
 		return fd < 0 ? cloister_fail(err, errno, "overlay", row->source, "no descriptor") : fd;
 	}
-	int _cleanup_close_ lower_fd =
-		cloister_path_open_host(row->source, O_DIRECTORY,
-	                                trusted ? CLOISTER_PATH_ROOT_OWNED : CLOISTER_PATH_NO_PLANTED_LINKS, err);
+	int _cleanup_close_ lower_fd = cloister_rootfs_open(plan, row, err);
 	if (lower_fd < 0)
 		return lower_fd;
-	int r = trusted ? cloister_rootfs_trusted(lower_fd, row->source, err) : 0;
-	if (r < 0)
-		return r;
 	int _cleanup_close_ upper_fd = *plan->state != '\0' ? cloister_state_open(plan->state, err)
 	                                                    : cloister_mount_new("tmpfs", "mode=0700", 0);
 	if (upper_fd < 0)
 		return *plan->state != '\0' ? upper_fd
 		                            : cloister_fail(err, -upper_fd, "overlay", "tmpfs", "cannot mount");
-	r = make_layers(upper_fd, lower_fd);
+	int r = make_layers(upper_fd, lower_fd);
 	if (r < 0)
 		return cloister_fail(err, -r, "overlay", *plan->state != '\0' ? plan->state : "tmpfs",
 		                     "cannot make the upper and work directories");

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "cloister/cleanup.h"
@@ -141,6 +142,32 @@ static const char *session_shell(const struct cloister_policy *policy, const str
 	return account->shell;
 }
 
+/*
+ * An overlay's upper directory is of use over its own rootfs alone (a directory of one may be a link in the other):
+ * each rootfs has its own below the state directory, named by its path, '/' as '-' and '-' as "\x2d".
+ */
+static char *state_directory(const char *state, const char *rootfs)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	if (out == NULL)
+		return NULL;
+	fprintf(out, "%s/", state);
+	for (; *rootfs != '\0'; rootfs++) {
+		if (*rootfs == '-')
+			fputs("\\x2d", out);
+		else
+			fputc(*rootfs == '/' ? '-' : *rootfs, out);
+	}
+	if (fclose(out) != 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
 static int plan_texts(struct cloister_plan *plan, const struct cloister_policy *policy,
                       const struct cloister_account *account, const struct cloister_plan_facts *facts)
 {
@@ -149,7 +176,7 @@ static int plan_texts(struct cloister_plan *plan, const struct cloister_policy *
 	plan->session_id = strdup(facts->session_id);
 	plan->user = strdup(account->name);
 	plan->rootfs = strdup(policy->rootfs);
-	plan->state = strdup(keeps_state ? policy->state : "");
+	plan->state = keeps_state ? state_directory(policy->state, policy->rootfs) : strdup("");
 	plan->shell = strdup(session_shell(policy, account));
 	plan->home = strdup(account->home);
 	plan->hostname = strdup(policy->hostname);

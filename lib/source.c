@@ -25,7 +25,7 @@ static enum cloister_path_trust trust_of(const struct cloister_plan *plan, const
 	return CLOISTER_PATH_NO_PLANTED_LINKS;
 }
 
-int cloister_rootfs_trusted(int rootfs, const char *path, struct cloister_error *err)
+static int rootfs_trusted(int rootfs, const char *path, struct cloister_error *err)
 {
 	/* What the name service, the dynamic loader and PAM of a root process read after it entered. */
 	static const char *const loaded[] = {".",
@@ -62,6 +62,21 @@ int cloister_rootfs_trusted(int rootfs, const char *path, struct cloister_error 
 	return 0;
 }
 
+int cloister_rootfs_open(const struct cloister_plan *plan, const struct cloister_row *row, struct cloister_error *err)
+{
+	int _cleanup_close_ fd = cloister_path_open_host(row->source, O_DIRECTORY, trust_of(plan, row), err);
+
+	if (fd == -ENOENT)
+		return cloister_fail(
+			err, ENOENT, "rootfs", row->source,
+			"the rootfs is missing: make one (mmdebstrap --variant=minbase stable %s), or set rootfs = /",
+			row->source);
+	if (fd < 0)
+		return fd;
+	int r = row->flags & CLOISTER_ROW_TRUSTED ? rootfs_trusted(fd, row->source, err) : 0;
+	return r < 0 ? r : TAKE_FD(fd);
+}
+
 /* The idmap shows files of root as root's; a file system that cannot do it shows them as nobody's, which is only less
  * pretty. */
 static int idmap_where_possible(int mount, const struct cloister_row *row,
@@ -76,14 +91,9 @@ static int idmap_where_possible(int mount, const struct cloister_row *row,
 static int open_root(const struct cloister_plan *plan, const struct cloister_row *row,
                      const struct cloister_source_context *context, struct cloister_error *err)
 {
-	int _cleanup_close_ fd = cloister_path_open_host(row->source, O_DIRECTORY, trust_of(plan, row), err);
+	int _cleanup_close_ fd = cloister_rootfs_open(plan, row, err);
 	if (fd < 0)
 		return fd;
-	if (row->flags & CLOISTER_ROW_TRUSTED) {
-		int r = cloister_rootfs_trusted(fd, row->source, err);
-		if (r < 0)
-			return r;
-	}
 	/* Recursive in a user's own namespace: a copy without the mounts below, which are locked there, is EINVAL. */
 	int _cleanup_close_ mount = cloister_mount_clone(fd, !plan->privileged);
 	if (mount < 0)

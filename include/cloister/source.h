@@ -35,7 +35,8 @@ int cloister_state_open(const char *state, struct cloister_error *err);
 int cloister_overlay_open(const struct cloister_plan *plan, const struct cloister_row *row,
                           const struct cloister_source_context *context, struct cloister_error *err);
 
-/* Whether everything that a privileged process would load from a rootfs is root's. 0 or -EPERM. */
-int cloister_rootfs_trusted(int rootfs, const char *path, struct cloister_error *err);
+/* Opens the rootfs of a row; with CLOISTER_ROW_TRUSTED everything that a privileged process would load from it must be
+ * root's. */
+int cloister_rootfs_open(const struct cloister_plan *plan, const struct cloister_row *row, struct cloister_error *err);
 
 #endif

@@ -1,0 +1,50 @@
+#!/bin/bash
+# Installs the Debian packages that building ("build") and testing ("check") need, and only those that are missing.
+set -eu
+
+build_needs="gcc libc6-dev make pkg-config libpam0g-dev libcap-dev libseccomp-dev libsubid-dev libjson-c-dev scdoc
+	openssh-server openssh-client openssh-sftp-server uidmap"
+check_needs="libcmocka-dev busybox-static pamtester expect tmux socat rsync valgrind strace python3 cron sudo keyutils
+	mandoc shellcheck iproute2 procps psmisc"
+
+wanted=
+for group in "$@"; do
+	case $group in
+	build) wanted="$wanted $build_needs" ;;
+	check) wanted="$wanted $check_needs" ;;
+	*)
+		echo "usage: $0 [build] [check]" >&2
+		exit 2
+		;;
+	esac
+done
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+	echo "needs.sh: this is no Debian; install what is like:$wanted" | tr -s '\n\t ' ' ' >&2
+	echo >&2
+	exit 0
+fi
+
+missing=()
+for package in $wanted; do
+	state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+	[ "$state" = installed ] || missing+=("$package")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+if [ "$(id -u)" -ne 0 ]; then
+	echo "needs.sh: run as root, or install: ${missing[*]}" >&2
+	exit 1
+fi
+echo "Installing: ${missing[*]}"
+# RUNLEVEL=1: invoke-rc.d(8) then starts no service, so that no sshd or cron of the machine's own appears.
+export RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+install_missing() {
+	apt-get -qq update && apt-get -qq install -y --no-install-recommends "${missing[@]}"
+}
+if ! install_missing >"$log" 2>&1 </dev/null; then
+	cat "$log" >&2
+	exit 1
+fi
