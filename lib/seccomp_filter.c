@@ -112,6 +112,12 @@ static const int refused_calls[] = {SCMP_SYS(setns),
                                     SCMP_SYS(iopl),
                                     SCMP_SYS(ioperm)};
 
+/* What SCMP_A0 and its kin make, with every member named. */
+static struct scmp_arg_cmp argument(unsigned number, enum scmp_compare compare, scmp_datum_t a, scmp_datum_t b)
+{
+	return (struct scmp_arg_cmp){.arg = number, .op = compare, .datum_a = a, .datum_b = b};
+}
+
 static int refuse_calls(scmp_filter_ctx filter, const int *calls, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -132,14 +138,14 @@ static int refuse_namespaces(scmp_filter_ctx filter)
 
 	for (size_t i = 0; i < sizeof(flags) / sizeof(*flags) && r == 0; i++) {
 		const struct scmp_arg_cmp has =
-			SCMP_A0(SCMP_CMP_MASKED_EQ, (scmp_datum_t)flags[i], (scmp_datum_t)flags[i]);
+			argument(0, SCMP_CMP_MASKED_EQ, (scmp_datum_t)flags[i], (scmp_datum_t)flags[i]);
 
 		r = seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1, &has);
 		if (r == 0)
 			r = seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(unshare), 1, &has);
 	}
 	if (r == 0) {
-		const struct scmp_arg_cmp has = SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_NEWTIME, CLONE_NEWTIME);
+		const struct scmp_arg_cmp has = argument(0, SCMP_CMP_MASKED_EQ, CLONE_NEWTIME, CLONE_NEWTIME);
 		r = seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(unshare), 1, &has);
 	}
 	/* Its flags are behind a pointer, which a filter cannot follow; the C library then falls back to clone(2). */
@@ -155,7 +161,7 @@ static int refuse_terminal_injection(scmp_filter_ctx filter)
 	int r = 0;
 
 	for (size_t i = 0; i < sizeof(requests) / sizeof(*requests) && r == 0; i++) {
-		const struct scmp_arg_cmp is = SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, requests[i]);
+		const struct scmp_arg_cmp is = argument(1, SCMP_CMP_MASKED_EQ, UINT32_MAX, requests[i]);
 		r = seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1, &is);
 	}
 	return r;
@@ -171,7 +177,7 @@ static int refuse_personalities(scmp_filter_ctx filter)
 
 	for (unsigned bit = 0; bit < 31 && r == 0; bit++) {
 		const scmp_datum_t question = UINT64_C(1) << 31, flag = UINT64_C(1) << bit;
-		const struct scmp_arg_cmp set = SCMP_A0(SCMP_CMP_MASKED_EQ, question | flag, flag);
+		const struct scmp_arg_cmp set = argument(0, SCMP_CMP_MASKED_EQ, question | flag, flag);
 
 		r = seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(personality), 1, &set);
 	}
@@ -180,7 +186,7 @@ static int refuse_personalities(scmp_filter_ctx filter)
 
 static int add_rules(scmp_filter_ctx filter, uint64_t capabilities)
 {
-	const struct scmp_arg_cmp vsock = SCMP_A0(SCMP_CMP_EQ, AF_VSOCK);
+	const struct scmp_arg_cmp vsock = argument(0, SCMP_CMP_EQ, AF_VSOCK, 0);
 
 	int r = refuse_calls(filter, refused_calls, sizeof(refused_calls) / sizeof(*refused_calls));
 	if (r == 0 && !(capabilities & (UINT64_C(1) << CAP_SYS_ADMIN)))
