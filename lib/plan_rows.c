@@ -70,7 +70,12 @@ static void add_root(struct row_list *list, const struct cloister_policy *policy
 		row = add(list, CLOISTER_ROW_OVERLAY, policy->rootfs, "/", plan->state);
 		row->attributes = SAFE;
 	}
-	if (plan->privileged && (plan->namespaces & CLONE_NEWUSER))
+	/*
+	 * Not a rootfs that the host can reach by its path: what the session's root (a planted libnss, between sshd's
+	 * fork and its setuid) makes there would be root's on the disk, set-user-ID bit and all. An overlay's layers
+	 * are behind root's own 0700 directory.
+	 */
+	if (plan->privileged && (plan->namespaces & CLONE_NEWUSER) && !direct)
 		row->flags |= CLOISTER_ROW_IDMAP;
 	if (policy->users == CLOISTER_USERS_HOST)
 		row->flags |= CLOISTER_ROW_TRUSTED;

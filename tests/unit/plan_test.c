@@ -178,6 +178,8 @@ static void test_writable(void **unused)
 	p.writable = CLOISTER_WRITABLE_DIRECT;
 	plan = build(&p, &f);
 	assert_int_equal(plan->rows[0].kind, CLOISTER_ROW_ROOT);
+	/* What the session's root makes there must not be root's on the disk. */
+	assert_false(plan->rows[0].flags & CLOISTER_ROW_IDMAP);
 	assert_int_equal(find(plan, CLOISTER_ROW_READ_ONLY, "/"), SIZE_MAX);
 	cloister_plan_free(plan);
 	/* Nothing of the host's / may be hidden in a rootfs that is not it. */
