@@ -76,7 +76,7 @@ static int mount_namespace(pid_t pid, unsigned long long *inode)
 /* What of a plan must be the same for two sessions to share an overlay. */
 static void write_identity(FILE *out, const struct cloister_plan *plan)
 {
-	fprintf(out, "state=%s\nrootfs=%s\nids=%" PRIu32 "\n", plan->state, plan->rootfs,
+	fprintf(out, "\nstate=%s\nrootfs=%s\nids=%" PRIu32 "\n", plan->state, plan->rootfs,
 	        cloister_id_map_outside(&plan->uid_map, 0));
 }
 
@@ -150,6 +150,40 @@ static int read_entry(int registry, const char *name, char *text, size_t size)
 	return 0;
 }
 
+/* Whether a live session's entry is on the plan's state directory: 1 yes, 0 no, -EBUSY when it is, but over something
+ * else. */
+static int same_overlay(const char *text, const char *wanted)
+{
+	size_t first_line = strcspn(wanted + 1, "\n") + 2;
+	char _cleanup_free_ *state = strndup(wanted, first_line);
+
+	if (state == NULL)
+		return -ENOMEM;
+	if (strstr(text, wanted) != NULL)
+		return 1;
+	return strstr(text, state) != NULL ? -EBUSY : 0;
+}
+
+/* The first live session that shares the overlay, as a pidfd; removes the entries of dead ones on the way. */
+static int find_live(DIR *directory, const char *wanted)
+{
+	for (struct dirent *entry = readdir(directory); entry != NULL; entry = readdir(directory)) {
+		char text[ENTRY_MAX];
+
+		if (entry->d_name[0] == '.' || read_entry(dirfd(directory), entry->d_name, text, sizeof(text)) < 0)
+			continue;
+		int _cleanup_close_ pidfd = confirm(text);
+		if (pidfd < 0) {
+			unlinkat(dirfd(directory), entry->d_name, 0);
+			continue;
+		}
+		int r = same_overlay(text, wanted);
+		if (r != 0)
+			return r < 0 ? r : TAKE_FD(pidfd);
+	}
+	return -ENOENT;
+}
+
 int cloister_registry_find(const struct cloister_plan *plan, struct cloister_error *err)
 {
 	char _cleanup_free_ *wanted = NULL;
@@ -169,22 +203,10 @@ int cloister_registry_find(const struct cloister_plan *plan, struct cloister_err
 		close(registry);
 		return cloister_fail(err, errno, "registry", CLOISTER_REGISTRY, "cannot read");
 	}
-	int found = -ENOENT;
-	for (struct dirent *entry = readdir(directory); entry != NULL && found < 0; entry = readdir(directory)) {
-		char text[ENTRY_MAX];
-
-		if (entry->d_name[0] == '.' || read_entry(registry, entry->d_name, text, sizeof(text)) < 0)
-			continue;
-		int pidfd = confirm(text);
-		if (pidfd < 0) {
-			unlinkat(registry, entry->d_name, 0);
-			continue;
-		}
-		if (strstr(text, wanted) != NULL)
-			found = pidfd;
-		else
-			close(pidfd);
-	}
+	int found = find_live(directory, wanted);
 	closedir(directory);
+	if (found == -EBUSY)
+		return cloister_fail(err, EBUSY, "state", plan->state,
+		                     "another session of the user is on it, with other ids");
 	return found;
 }
