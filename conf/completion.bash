@@ -1,42 +1,131 @@
-# bash completion for cloister(8)
+# bash completion for cloister(8)                                        -*- shell-script -*-
+# shellcheck shell=bash
+
+# The verbs of the program that is installed, which knows best which it has.
+_cloister_verbs()
+{
+	"$1" --help 2>/dev/null | while read -r verb text; do
+		case $verb in
+		run | plan | check | doctor | ls | enter | kill | diff | reset | image)
+			[ -n "$text" ] && printf '%s\n' "$verb"
+			;;
+		esac
+	done
+}
+
+# Names of live sessions: one file each.
+_cloister_sessions()
+{
+	local file
+	for file in /run/cloister/sessions/*; do
+		[ -f "$file" ] && printf '%s\n' "${file##*/}"
+	done
+}
+
+_cloister_values()
+{
+	case $1 in
+	isolate | no_new_privs) echo 'yes no' ;;
+	writable) echo 'overlay tmpfs no direct' ;;
+	home) echo 'bind private tmpfs none' ;;
+	network) echo 'none host pasta netns:' ;;
+	users) echo 'same root host' ;;
+	scope) echo 'session user' ;;
+	linger) echo 'no yes' ;;
+	capabilities) echo 'none' ;;
+	seccomp) echo 'default none' ;;
+	entry) echo 'auto child process' ;;
+	id_range) echo 'auto' ;;
+	esac
+}
+
+# One --set KEY=VALUE. "=" breaks words in readline, so that what is offered after it has no key.
+_cloister_setting()
+{
+	local keys='isolate rootfs writable state home bind tmpfs mask network users hostname shell scope linger
+		capabilities no_new_privs seccomp memory_max pids_max cpu_max io_max entry timeout id_range'
+
+	case $1 in
+	rootfs=* | state=* | bind=* | tmpfs=* | mask=* | shell=*)
+		compopt -o filenames 2>/dev/null
+		mapfile -t COMPREPLY < <(compgen -f -- "${1#*=}")
+		;;
+	*=*)
+		mapfile -t COMPREPLY < <(compgen -W "$(_cloister_values "${1%%=*}")" -- "${1#*=}")
+		;;
+	*)
+		compopt -o nospace 2>/dev/null
+		mapfile -t COMPREPLY < <(compgen -S = -W "$keys" -- "$1")
+		;;
+	esac
+}
+
+# Options and other arguments of one verb: $1 options, $2 what else is offered (users, sessions, words).
+_cloister_offer()
+{
+	case $cur in
+	-*)
+		mapfile -t COMPREPLY < <(compgen -W "$1" -- "$cur")
+		;;
+	*)
+		case $2 in
+		users) mapfile -t COMPREPLY < <(compgen -u -- "$cur") ;;
+		sessions) mapfile -t COMPREPLY < <(compgen -u -W "$(_cloister_sessions)" -- "$cur") ;;
+		*) mapfile -t COMPREPLY < <(compgen -W "$2" -- "$cur") ;;
+		esac
+		;;
+	esac
+}
+
 _cloister()
 {
-	local cur prev words cword
-	_init_completion || return
+	local cur prev words cword split
+	_init_completion -n = || return
+	: "$split"
+
 	if [ "$cword" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W 'run plan check --help --version' -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "$(_cloister_verbs "${words[0]}") --help --version" -- "$cur")
 		return
 	fi
+	# What follows "--" is a command of the session's, which this machine does not know.
+	local i
+	for ((i = 2; i < cword; i++)); do
+		if [ "${words[i]}" = -- ]; then
+			return
+		fi
+	done
 	case $prev in
-	--user | -u)
+	--user)
 		mapfile -t COMPREPLY < <(compgen -u -- "$cur")
 		return
 		;;
-	--config | -c)
+	--config)
 		_filedir
 		return
 		;;
-	--rootfs | -r)
+	--rootfs)
 		_filedir -d
 		return
 		;;
-	--set | -s)
-		mapfile -t COMPREPLY < <(compgen -S = -W 'isolate rootfs writable state home bind tmpfs mask network users
-			hostname shell scope linger capabilities no_new_privs seccomp memory_max pids_max cpu_max io_max entry
-			timeout id_range' -- "$cur")
-		compopt -o nospace
+	--set)
+		_cloister_setting "$cur"
 		return
 		;;
 	esac
 	case ${words[1]} in
-	run)
-		mapfile -t COMPREPLY < <(compgen -W '--user --rootfs --set --config --help --' -- "$cur")
-		;;
-	plan)
-		mapfile -t COMPREPLY < <(compgen -W '--json --rootfs --set --config --help' -u -- "$cur")
-		;;
-	check)
-		mapfile -t COMPREPLY < <(compgen -W '--config --help' -u -- "$cur")
+	run) _cloister_offer '--user --rootfs --set --config --help --' '--' ;;
+	plan) _cloister_offer '--json --rootfs --set --config --help' users ;;
+	check) _cloister_offer '--config --help' users ;;
+	doctor) _cloister_offer '--help' '' ;;
+	ls) _cloister_offer '--json --help' '' ;;
+	enter) _cloister_offer '--help --' sessions ;;
+	kill) _cloister_offer '--help' sessions ;;
+	diff | reset) _cloister_offer '--help' users ;;
+	image)
+		case $cword:${words[2]} in
+		2:*) _cloister_offer '--help' 'import ls rm' ;;
+		3:import) _filedir ;;
+		esac
 		;;
 	esac
 }

@@ -72,6 +72,15 @@ on() {
 	timeout -k 2 "${SSH_TIMEOUT:-30}" ssh -n "$user@testhost" "$@"
 }
 
+# client USER [SSH ARGUMENT...]: a login in the background; CLIENT is the pid of its ssh, and its output is in
+# $CASE_STATE/client.
+client() {
+	local user=$1
+	shift
+	ssh -l "$user" testhost "$@" </dev/null >"$CASE_STATE/client" 2>&1 &
+	CLIENT=$!
+}
+
 # What was logged since the case began.
 log_new() {
 	tail -n "+$(($(cat "$CASE_STATE/log-start") + 1))" /var/log/syslog
@@ -112,14 +121,17 @@ namespaces() {
 
 # What must be the same before and after sessions.
 snapshot() {
+	# A part that has nothing to show is no error.
+	set +o pipefail
 	sed 's/^/mount /' /proc/1/mountinfo
 	sed -E 's/^/sshd mount /' "/proc/$(cat /run/sshd.pid)/mountinfo"
 	readlink "/proc/$(cat /run/sshd.pid)/fd/"* | grep -vE '^(socket|pipe):' | sed 's/^/sshd fd /'
 	namespaces | sed 's/^/namespace /'
-	find /run/cloister -mindepth 1 \( -type f -o -type l \) 2>/dev/null | sed 's/^/registry /'
-	ls -l /dev /dev/pts | sed -E 's/^/dev /; s/ +[A-Z][a-z]+ +[0-9]+ +[0-9:]+ / /'
+	find /run/cloister \( -type f -o -type l \) 2>/dev/null | sed 's/^/registry /'
+	find /dev -printf 'dev %p %y %m %U %G\n'
 	find /etc -newer "$CASE_STATE/log-start" -type f | sed 's/^/changed /'
 	ipcs -m -q -s | grep -v '^$' | sed 's/^/ipc /'
+	set -o pipefail
 }
 
 snapshot_before() {
@@ -134,6 +146,7 @@ snapshot_same() {
 	snapshot_equal || fail "something is left: $(diff "$CASE_STATE/before" "$CASE_STATE/after")"
 }
 
+# cmp's status is the answer.
 snapshot_equal() {
 	snapshot >"$CASE_STATE/after"
 	cmp -s "$CASE_STATE/before" "$CASE_STATE/after"
@@ -149,7 +162,7 @@ case_clean() {
 		*) kill -KILL "$pid" 2>/dev/null ;;
 		esac
 	done
-	rm -rf "$CASE_STATE" /run/sshd.pid /tmp/* /run/canary /opt/rootfs/* /var/lib/cloister/*
+	rm -rf "$CASE_STATE" /run/cloister /run/sshd.pid /tmp/* /run/canary /opt/rootfs/* /var/lib/cloister/*
 	mkdir -m 0700 "$CASE_STATE"
 	wc -l </var/log/syslog >"$CASE_STATE/log-start"
 	local i

@@ -58,10 +58,13 @@ host_make_files() {
 	# The checkout first, while it can still be seen.
 	mount -t tmpfs -o mode=0755 opt /opt
 	mkdir "$HOST_BUILD" "$HOST_TESTS" /opt/rootfs
-	case $HOST_BUILD_FROM in
-	/*) mount --bind "$HOST_BUILD_FROM" "$HOST_BUILD" ;;
-	*) mount --bind "$HOST_CHECKOUT/$HOST_BUILD_FROM" "$HOST_BUILD" ;;
-	esac
+	local build=$HOST_BUILD_FROM program
+	[ "${build#/}" != "$build" ] || build=$HOST_CHECKOUT/$build
+	# A copy: a `make` meanwhile must not pull a program away from under a test.
+	for program in pam_cloister.so cloister cloister-sh cloister-init probe; do
+		[ ! -e "$build/$program" ] || cp -a "$build/$program" "$HOST_BUILD/"
+	done
+	chown -R root: "$HOST_BUILD"
 	mount --bind "$HOST_CHECKOUT/tests" "$HOST_TESTS"
 	host_forgetful /etc
 	host_forgetful /var/lib
@@ -186,7 +189,9 @@ host_default_configuration() {
 
 # ---- sshd ----
 sshd_configuration() {
-	local sftp=internal-sftp
+	local sftp='Subsystem sftp internal-sftp'
+	# The one keyword that may not stand twice.
+	grep -q '^Subsystem' <<<"${1-}" && sftp=
 	cat >/etc/ssh/sshd_config <<-END
 		${1-}
 		ListenAddress 127.0.0.1
@@ -205,7 +210,7 @@ sshd_configuration() {
 		LogLevel VERBOSE
 		MaxStartups 200
 		MaxSessions 20
-		Subsystem sftp $sftp
+		$sftp
 	END
 }
 
@@ -250,7 +255,7 @@ rootfs_make() {
 	chmod 1777 "$root/tmp"
 	cp "$(command -v busybox)" "$root/bin/busybox"
 	for applet in $(busybox --list); do
-		ln -sf busybox "$root/bin/$applet"
+		[ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"
 	done
 	printf 'root:x:0:0:root:/root:/bin/sh\n' >"$root/etc/passwd"
 	printf 'root:x:0:\ntty:x:5:\n' >"$root/etc/group"

@@ -1,0 +1,197 @@
+#!/bin/bash
+# login(1) and su(1), which have a terminal before the session opens.
+set -u
+. "$(dirname -- "$0")/../lib/cases.sh"
+
+# in_pty COMMAND: runs a shell command line with a new pty of the host as its terminal; prints what appears there.
+in_pty() {
+	timeout -k 2 30 script -qec "$1" /dev/null </dev/null | tr -d '\r'
+}
+
+# talk_pty COMMAND: an expect(1) conversation (standard input) with COMMAND.
+talk_pty() {
+	{
+		cat <<-'END'
+			set timeout 10
+			proc wait_for {text} {
+				expect {
+					-re $text {}
+					timeout { puts "\nTIMEOUT for $text"; exit 1 }
+					eof { puts "\nEOF for $text"; exit 1 }
+				}
+			}
+			set stty_init "rows 24 columns 80"
+		END
+		echo "spawn -noecho $1"
+		cat <<-'END'
+			wait_for {[$] $}
+			send "PS1='REA''DY> '\r"
+			wait_for {READY> $}
+		END
+		cat
+	} >"$CASE_STATE/talk"
+	timeout -k 2 50 expect "$CASE_STATE/talk"
+}
+
+inside() {
+	[ "$(readlink /proc/1/ns/mnt)" != "$1" ] && grep -q '^mnt:' <<<"$1"
+}
+
+test_control_su_plain_user() {
+	want "namespace" "$(readlink /proc/1/ns/mnt)" "$(timeout 20 su -l nora -c 'readlink /proc/self/ns/mnt' </dev/null)"
+	want_match "tty" '^/dev/pts/' "$(in_pty "su -l nora -c tty")"
+}
+
+test_su_command() {
+	local option
+	for option in '' -l; do
+		inside "$(timeout 20 su $option iris -c 'readlink /proc/self/ns/mnt' </dev/null)" || fail "su $option: not inside"
+		want "whoami" iris "$(timeout 20 su $option iris -c whoami </dev/null)"
+		want "status" 3 "$(status timeout 20 su $option iris -c 'exit 3' </dev/null)"
+		want "status" 255 "$(status timeout 20 su $option iris -c 'exit 255' </dev/null)"
+		want "status" 0 "$(status timeout 20 su $option iris -c true </dev/null)"
+	done
+}
+
+test_su_death_by_signal() {
+	want "TERM" "$(status timeout 20 su nora -c 'kill -TERM $$' </dev/null)" \
+		"$(status timeout 20 su iris -c 'kill -TERM $$' </dev/null)"
+}
+
+test_su_pipes() {
+	local sum
+	head -c 10000000 /dev/urandom >/tmp/data
+	sum=$(sha256sum </tmp/data)
+	want "data" "$sum" "$(timeout 30 su iris -c cat </tmp/data | sha256sum)"
+	want "stderr apart" out "$(timeout 20 su iris -c 'echo out; echo err >&2' </dev/null 2>/dev/null)"
+}
+
+test_su_terminal() {
+	want_match "tty" '^/dev/pts/[0-9]+$' "$(in_pty "su -l iris -c tty")"
+	want_match "whoami" '^iris$' "$(in_pty "su -l iris -c whoami")"
+	want_match "test -t" '^yes$' "$(in_pty "su -l iris -c 'test -t 0 && test -t 1 && test -t 2 && echo yes'")"
+	want_match "/dev/tty" '^there$' "$(in_pty "su -l iris -c 'echo there >/dev/tty'")"
+	want "status" 3 "$(status timeout 20 script -qec "su -l iris -c 'exit 3'" /dev/null </dev/null)"
+	want "inside" 0 "$(in_pty "su -l iris -c 'readlink /proc/self/ns/mnt'" | grep -c "$(readlink /proc/1/ns/mnt)" || true)"
+}
+
+test_su_terminal_output_is_complete() {
+	want "last line" 20000 "$(in_pty "su -l iris -c 'seq 20000'" | tail -n 1)"
+	want "lines" 20000 "$(in_pty "su -l iris -c 'seq 20000'" | wc -l)"
+}
+
+test_su_interactive() {
+	talk_pty "su -l iris" <<-'END'
+		send "sleep 100\r"
+		sleep 0.5
+		send "\003"
+		wait_for {READY> $}
+		send "echo status=\$?\r"
+		wait_for {status=130}
+		send "sleep 100\r"
+		sleep 0.5
+		send "\032"
+		wait_for {Stopped|Suspended}
+		wait_for {READY> $}
+		send "fg\r"
+		wait_for {sleep 100}
+		sleep 0.3
+		send "\003"
+		wait_for {READY> $}
+		send "stty size\r"
+		wait_for {24 80}
+		stty rows 33 columns 99 < $spawn_out(slave,name)
+		sleep 0.5
+		send "stty size\r"
+		wait_for {33 99}
+		send "exit 0\r"
+		expect eof
+	END
+}
+
+# root's terminal is as it was, also after the session was killed in the middle of something.
+test_su_gives_the_terminal_back() {
+	local before after
+	# shellcheck disable=SC2016
+	in_pty 'stty -g; su -l iris -c "stty raw -echo"; stty -g' >/tmp/out
+	before=$(sed -n 1p /tmp/out)
+	after=$(tail -n 1 /tmp/out)
+	want "stty" "$before" "$after"
+}
+
+# A process of the session must not be able to type into root's shell: neither while su runs nor after it.
+test_su_no_tiocsti() {
+	cat >/tmp/tiocsti.py <<-'END'
+		import fcntl, sys, termios
+		for name in ("/dev/tty", "/proc/self/fd/0", "/proc/self/fd/1", "/dev/console"):
+		    for request in (termios.TIOCSTI, termios.TIOCSTI | (1 << 32)):
+		        try:
+		            with open(name, "rb+", buffering=0) as tty:
+		                for byte in b"touch /tmp/typed\n":
+		                    fcntl.ioctl(tty, request, bytes([byte]))
+		                print("typed into", name)
+		        except Exception as error:
+		            print(name, error)
+	END
+	cp /tmp/tiocsti.py /home/iris/tiocsti.py
+	local python
+	python=/usr/bin/python3
+	[ -x "$python" ] || python=$(command -v python3)
+	in_pty "su -l iris -c '$python tiocsti.py'; sleep 1" >/tmp/out
+	want_match "it ran" '/dev/tty' "$(cat /tmp/out)"
+	want_no_match "typed" 'typed into' "$(cat /tmp/out)"
+	[ ! -e /tmp/typed ] || fail "root's shell was typed into"
+}
+
+test_su_hosts_terminals_are_hidden() {
+	want "one pty" "0" "$(in_pty "su -l iris -c 'ls /dev/pts | grep -v ptmx | paste -sd\" \"'")"
+	want_no_match "the host's tty by name" "/dev/tty[0-9]" "$(in_pty "su -l iris -c 'ls /dev'")"
+}
+
+test_login() {
+	talk_pty "login -f iris" <<-'END'
+		send "readlink /proc/self/ns/mnt >namespace\r"
+		wait_for {READY> $}
+		send "tty\r"
+		wait_for {/dev/(pts/[0-9]+|console)}
+		wait_for {READY> $}
+		send "echo \$0 in \$PWD\r"
+		wait_for {-sh in /home/iris}
+		wait_for {READY> $}
+		send "sleep 100\r"
+		sleep 0.5
+		send "\003"
+		wait_for {READY> $}
+		send "ps -e -o pid= -o comm=\r"
+		wait_for {1 cloister-init}
+		wait_for {READY> $}
+		send "exit\r"
+		expect eof
+	END
+	inside "$(cat /home/iris/namespace)" || fail "login: not inside"
+}
+
+test_login_leaves_nothing() {
+	snapshot_before
+	talk_pty "login -f iris" <<-'END'
+		send "sleep 1000 &\r"
+		wait_for {READY> $}
+		send "exit\r"
+		expect eof
+	END
+	snapshot_same
+}
+
+test_su_leaves_nothing() {
+	snapshot_before
+	timeout 20 su -l iris -c 'setsid sleep 1000 >/dev/null 2>&1 </dev/null &' </dev/null
+	in_pty "su -l iris -c 'setsid sleep 1000 & sleep 0.2'" >/dev/null
+	snapshot_same
+}
+
+test_su_from_a_user_asks_nobody_else() {
+	want "root to root is not isolated" "$(readlink /proc/1/ns/mnt)" \
+		"$(timeout 20 su -l root -c 'readlink /proc/self/ns/mnt' </dev/null)"
+}
+
+run_cases "$@"
