@@ -189,7 +189,8 @@ static int add_bind(struct cloister_policy *policy, char *value)
 		*colon = '\0';
 		target = colon + 1;
 	}
-	if (!cloister_path_is_plain(value) || !cloister_path_is_plain(target) || strcmp(target, "/") == 0)
+	if (!cloister_path_is_plain(value) || !cloister_path_is_plain(target) || strcmp(target, "/") == 0 ||
+	    strchr(target, ':') != NULL)
 		return -EINVAL;
 	struct cloister_bind *binds = reallocarray(policy->binds, policy->n_binds + 1, sizeof(*binds));
 	if (binds == NULL)

@@ -19,21 +19,59 @@ host_enter() {
 		echo "the test host needs root" >&2
 		exit 1
 	fi
+	if [ -n "${HOST_USER_NAMESPACE-}" ] && [ "$HOST_USER_NAMESPACE" != made ]; then
+		host_enter_user_namespace "$@"
+	fi
 	# A PAM session, an agent or a locale of whoever runs the tests must not decide a test.
-	exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root USER=root LOGNAME=root \
+	exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root USER=root HOST_USER_NAMESPACE="${HOST_USER_NAMESPACE-}" LOGNAME=root \
 		SHELL=/bin/sh LANG=C.UTF-8 TERM="${TERM:-dumb}" HOST_INSIDE=1 HOST_CHECKOUT="$(host_checkout)" \
 		HOST_BUILD_FROM="${B:-build}" \
 		unshare --mount --propagation private --pid --fork --kill-child --mount-proc --net --uts --ipc \
 		bash "$@"
 }
 
+# The same as root of a user namespace in which every id is itself: there limits of namespaces (user.max_*) can be set
+# that hold for nobody else.
+host_enter_user_namespace() {
+	local directory status=0
+	directory=$(mktemp -d)
+	mkfifo "$directory/go"
+	HOST_USER_NAMESPACE=made unshare --user bash -c 'read -r _ <"$0" && exec bash "$@"' "$directory/go" "$@" &
+	local pid=$! i
+	for ((i = 0; i < 100; i++)); do
+		[ "$(readlink "/proc/$pid/ns/user")" = "$(readlink /proc/self/ns/user)" ] || break
+		sleep 0.05
+	done
+	echo "0 0 4294967295" >"/proc/$pid/uid_map"
+	echo "0 0 4294967295" >"/proc/$pid/gid_map"
+	echo go >"$directory/go"
+	rm -r "$directory"
+	wait "$pid" || status=$?
+	exit "$status"
+}
+
+# mknod(2) needs the machine's own root; elsewhere the machine's node is bound.
+host_make_node() {
+	local name=$1 major=$2 minor=$3
+	if ! mknod -m 0666 "/dev/$name" c "$major" "$minor" 2>/dev/null; then
+		rm -f "/dev/$name"
+		touch "/dev/$name"
+		mount --bind "/run/dev/$name" "/dev/$name"
+	fi
+}
+
 host_make_dev() {
+	mkdir /run/dev
+	mount --bind /dev /run/dev
 	mount -t tmpfs -o mode=0755,nosuid dev /dev
 	local node
 	for node in null:1:3 zero:1:5 full:1:7 random:1:8 urandom:1:9 tty:5:0; do
-		mknod -m 0666 "/dev/${node%%:*}" c "$(cut -d: -f2 <<<"$node")" "${node##*:}"
+		# shellcheck disable=SC2086
+		host_make_node ${node//:/ }
 	done
-	chgrp tty /dev/tty
+	umount -l /run/dev
+	rmdir /run/dev
+	chgrp tty /dev/tty 2>/dev/null || true
 	mkdir -m 0755 /dev/pts
 	mkdir -m 1777 /dev/shm
 	mount -t devpts -o newinstance,mode=620,gid=5,ptmxmode=666 devpts /dev/pts
@@ -89,6 +127,7 @@ host_make_users() {
 	local name
 	mkdir -m 0700 /root/.ssh
 	ssh-keygen -q -t ed25519 -N '' -C test -f /root/.ssh/id_ed25519
+	cp /root/.ssh/id_ed25519.pub /root/.ssh/authorized_keys
 	for name in "$@"; do
 		useradd -m -d "/home/$name" -s /bin/sh -p '*' "$name"
 		chmod 0755 "/home/$name"
