@@ -93,9 +93,20 @@ PROBES := $(patsubst tests/probe/%.c,$(B)/probe/%,$(PROBE_SRC))
 $(B)/probe/%: tests/probe/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -g -Wall -Wextra -static -o $@ $<
+# Linked with libsubid so that it stays loaded, and a report on it can name its functions.
+$(B)/probe/sessions: tests/probe/sessions.c Makefile
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -g -Wall -Wextra $(SANITIZE) -o $@ $< -lpam -Wl,--no-as-needed -lsubid
+
+ASAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+# The module under the sanitizers, in a PAM application that is, too; init is the ordinary one, since it is static.
+$(B)/probe/asan/sessions: $(PROGRAMS) tests/probe/sessions.c
+	$(MAKE) --no-print-directory B=$(B)/asan SANITIZE='$(ASAN)' $(B)/asan/pam_cloister.so $(B)/asan/probe/sessions
+	mkdir -p $(@D)
+	cp $(B)/asan/pam_cloister.so $(B)/cloister-init $(B)/asan/probe/sessions $(@D)/
 
 .PHONY: unit tests
-tests: $(UNIT) $(PROBES)
+tests: $(UNIT) $(PROBES) $(B)/probe/asan/sessions
 unit: $(UNIT)
 	@for t in $(UNIT); do echo "== $$t"; $$t || exit 1; done
 
@@ -115,8 +126,7 @@ check: needs-check
 # ---- other gates ----
 .PHONY: asan lint format
 asan:
-	$(MAKE) --no-print-directory B=$(B)/asan CC=gcc SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' \
-		$(B)/asan/cloister tests-asan
+	$(MAKE) --no-print-directory B=$(B)/asan SANITIZE='$(ASAN)' $(B)/asan/cloister $(B)/asan/pam_cloister.so tests-asan
 .PHONY: tests-asan
 tests-asan: $(UNIT)
 	@tests/lib/asan.sh $(B)

@@ -59,7 +59,8 @@ bool cloister_path_is_plain(const char *text)
 struct walk {
 	const char *path; /* as asked for, for messages */
 	enum cloister_path_trust trust;
-	char left[PATH_MAX];
+	char text[PATH_MAX];
+	const char *left; /* in text */
 	int links;
 	struct cloister_error *err;
 };
@@ -98,21 +99,22 @@ static int follow(struct walk *walk, int directory, int link, const char *compon
 	int size = snprintf(joined, sizeof(joined), "%s/%s", target, walk->left);
 	if (size < 0 || (size_t)size >= sizeof(joined))
 		return fail_component(walk, ENAMETOOLONG, component, "the link leads too far");
-	memcpy(walk->left, joined, (size_t)size + 1);
+	memcpy(walk->text, joined, (size_t)size + 1);
+	walk->left = walk->text;
 	return target[0] == '/';
 }
 
 /* Takes the next component off the way; false at its end. */
 static bool next_component(struct walk *walk, char *component, size_t size)
 {
-	char *at = walk->left + strspn(walk->left, "/");
+	const char *at = walk->left + strspn(walk->left, "/");
 	size_t length = strcspn(at, "/");
 
 	if (length == 0 || length >= size)
 		return false;
 	memcpy(component, at, length);
 	component[length] = '\0';
-	memmove(walk->left, at + length, strlen(at + length) + 1);
+	walk->left = at + length;
 	return true;
 }
 
@@ -167,13 +169,14 @@ int cloister_path_open_host(const char *path, int flags, enum cloister_path_trus
 	struct walk walk = {.path = path, .trust = trust, .err = err};
 	struct stat st;
 
-	if (path[0] != '/' || strlen(path) >= sizeof(walk.left))
+	if (path[0] != '/' || strlen(path) >= sizeof(walk.text))
 		return cloister_fail(err, EINVAL, "path", path, "not an absolute path");
 	if (trust == CLOISTER_PATH_OWN_RIGHTS) {
 		int fd = cloister_openat2(AT_FDCWD, path, O_PATH | flags, 0, RESOLVE_NO_MAGICLINKS);
 		return fd < 0 ? cloister_fail(err, -fd, "path", path, "cannot open") : fd;
 	}
-	snprintf(walk.left, sizeof(walk.left), "%s", path);
+	snprintf(walk.text, sizeof(walk.text), "%s", path);
+	walk.left = walk.text;
 	int _cleanup_close_ fd = walk_components(&walk);
 	if (fd < 0)
 		return fd;

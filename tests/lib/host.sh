@@ -53,8 +53,8 @@ host_enter_user_namespace() {
 # mknod(2) needs the machine's own root; elsewhere the machine's node is bound.
 host_make_node() {
 	local name=$1 major=$2 minor=$3
-	if ! mknod -m 0666 "/dev/$name" c "$major" "$minor" 2>/dev/null; then
-		rm -f "/dev/$name"
+	# Not 2>/dev/null: that would make the file.
+	if ! mknod -m 0666 "/dev/$name" c "$major" "$minor" 2>&-; then
 		touch "/dev/$name"
 		mount --bind "/run/dev/$name" "/dev/$name"
 	fi
@@ -71,7 +71,7 @@ host_make_dev() {
 	done
 	umount -l /run/dev
 	rmdir /run/dev
-	chgrp tty /dev/tty 2>/dev/null || true
+	chgrp tty /dev/tty || true
 	mkdir -m 0755 /dev/pts
 	mkdir -m 1777 /dev/shm
 	mount -t devpts -o newinstance,mode=620,gid=5,ptmxmode=666 devpts /dev/pts

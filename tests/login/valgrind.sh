@@ -1,0 +1,44 @@
+#!/bin/bash
+# The module in one process for a hundred sessions: no leak, no lost descriptor, and the process is what it was.
+set -u
+. "$(dirname -- "$0")/../lib/cases.sh"
+CASE_TIMEOUT=170
+
+test_hundred_sessions() {
+	isolate iris 'entry = child'
+	pam_service sessions
+	"$HOST_BUILD/probe/sessions" sessions iris 100
+}
+
+# valgrind 3.19 knows neither clone3(2) nor mount_setattr(2), so a session cannot be made under it: the sanitizers look at that...
+test_hundred_sessions_under_sanitizers() {
+	isolate iris 'entry = child'
+	pam_service sessions
+	sed -i "s,$HOST_BUILD/pam_cloister.so,$HOST_BUILD/probe/asan/pam_cloister.so," /etc/pam.d/sessions
+	# libsubid keeps a copy of the program's name for each subid_init(3).
+	printf 'leak:subid_init\n' >/tmp/suppressions
+	LSAN_OPTIONS=suppressions=/tmp/suppressions:print_suppressions=0 \
+		"$HOST_BUILD/probe/asan/sessions" sessions iris 100
+}
+
+# ... and valgrind at a hundred refusals, late ones: everything was opened, and all of it is taken back.
+test_hundred_refusals_under_valgrind() {
+	isolate iris 'entry = child' 'timeout = 60' 'seccomp = none'
+	pam_service sessions
+	local i
+	for i in $(seq 2); do
+		valgrind -q --keep-debuginfo=yes --leak-check=full --show-leak-kinds=definite,indirect \
+			--errors-for-leak-kinds=definite,indirect --suppressions="$HOST_TESTS/lib/valgrind.supp" --error-exitcode=9 \
+			--child-silent-after-fork=yes "$HOST_BUILD/probe/sessions" sessions iris -100 >/tmp/valgrind 2>&1 ||
+			fail "run $i: $(grep -v WARNING /tmp/valgrind | head -n 30)"
+	done
+}
+
+test_unknown_program_is_refused() {
+	isolate iris
+	pam_service sessions
+	want "status" 11 "$(status "$HOST_BUILD/probe/sessions" sessions iris 1)"
+	want_match "reason" 'refused: entry: not a login program' "$(log_new)"
+}
+
+run_cases "$@"
