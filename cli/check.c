@@ -174,7 +174,7 @@ int cli_check(int argc, char **argv)
 	struct cloister_error err = {0};
 	char line[2048];
 
-	int first = cli_options_parse(argc, argv, usage, &options);
+	int first = cli_options_parse(argc, argv, usage, true, &options);
 	if (first < 0)
 		return CLI_FAILED;
 	if (cloister_config_load(options.configuration, geteuid() == 0, &config, &err) < 0)

@@ -31,9 +31,10 @@ int cli_check(int argc, char **argv);
 /* Prints "cloister: LINE" and returns CLI_FAILED. */
 int cli_fail(const struct cloister_error *err);
 
-/* Parses the options that verbs share; returns the index of the first other argument, -1 after printing what is wrong.
+/* Parses the options that verbs share (anywhere: also after other arguments; else what follows is a command's); returns
+ * the index of the first other argument, -1 after printing what is wrong.
  */
-int cli_options_parse(int argc, char **argv, const char *usage, struct cli_options *options);
+int cli_options_parse(int argc, char **argv, const char *usage, bool anywhere, struct cli_options *options);
 
 /* The path of cloister-init for this program. */
 int cli_init_path(char *path, size_t size);

@@ -8,7 +8,7 @@
 #include "cloister/cleanup.h"
 
 static const char usage[] =
-	"usage: cloister plan [--json] [--rootfs DIRECTORY] [--set KEY=VALUE]... [--config FILE] USER [--json]\n"
+	"usage: cloister plan [--json] [--rootfs DIRECTORY] [--set KEY=VALUE]... [--config FILE] USER\n"
 	"Prints, in order, everything that a session of USER would do. Changes nothing.\n";
 
 static int print_plan(const struct cli_subject *subject, bool json)
@@ -32,19 +32,11 @@ int cli_plan(int argc, char **argv)
 	struct cli_options options;
 	struct cloister_error err = {0};
 
-	int first = cli_options_parse(argc, argv, usage, &options);
+	int first = cli_options_parse(argc, argv, usage, true, &options);
 	if (first < 0)
 		return CLI_FAILED;
 	if (argv[first] != NULL)
 		options.user = argv[first];
-	if (argv[first] != NULL && argv[first + 1] != NULL) {
-		struct cli_options after;
-		/* Options may follow the user's name as well. */
-		int rest = cli_options_parse(argc - first, argv + first, usage, &after);
-		if (rest > 0 && argv[first + rest] == NULL)
-			options.json |= after.json;
-		free(after.settings);
-	}
 	int r = options.user == NULL ? cloister_fail(&err, EINVAL, "plan", NULL, "name a user") : 0;
 	if (r == 0)
 		r = cli_subject_find(&options, &subject, &err);

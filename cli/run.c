@@ -72,7 +72,7 @@ int cli_run(int argc, char **argv)
 	struct cloister_error err = {0};
 	int status = 0;
 
-	int first = cli_options_parse(argc, argv, usage, &options);
+	int first = cli_options_parse(argc, argv, usage, false, &options);
 	if (first < 0)
 		return CLI_FAILED;
 	int r = cli_subject_find(&options, &subject, &err);

@@ -20,7 +20,7 @@ int cli_fail(const struct cloister_error *err)
 	return CLI_FAILED;
 }
 
-int cli_options_parse(int argc, char **argv, const char *usage, struct cli_options *options)
+int cli_options_parse(int argc, char **argv, const char *usage, bool anywhere, struct cli_options *options)
 {
 	static const struct option names[] = {{"config", required_argument, NULL, 'c'},
 	                                      {"user", required_argument, NULL, 'u'},
@@ -35,7 +35,7 @@ int cli_options_parse(int argc, char **argv, const char *usage, struct cli_optio
 	options->settings = calloc((size_t)argc + 1, sizeof(char *));
 	if (options->settings == NULL)
 		return -1;
-	while ((option = getopt_long(argc, argv, "+c:u:r:s:jh", names, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, anywhere ? "c:u:r:s:jh" : "+c:u:r:s:jh", names, NULL)) != -1) {
 		switch (option) {
 		case 'c':
 			options->configuration = optarg;

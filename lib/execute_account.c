@@ -111,6 +111,8 @@ int cloister_carry_account(struct cloister_execution *execution, const struct cl
 
 	(void)source;
 	int r = read_accounts(execution->root, row->target, &accounts);
+	if (r == -ENOENT && (row->flags & CLOISTER_ROW_IF_PRESENT))
+		return 0;
 	if (r == -ENOENT)
 		accounts = strdup("");
 	else if (r < 0)

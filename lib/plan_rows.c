@@ -265,7 +265,7 @@ static void add_session_files(struct row_list *list, const struct cloister_polic
 	add(list, CLOISTER_ROW_FILE, "", CLOISTER_SESSION_FILE, text)->mode = 0444;
 
 	/* sshd execs the passwd shell's path from inside: the launcher must be there under that name, and be ours. */
-	if (facts->init_path != NULL && *login_shell == '/' &&
+	if (facts->privileged && facts->init_path != NULL && *login_shell == '/' &&
 	    (cloister_plan_is_launcher(login_shell) ||
 	     (policy->shell != NULL && strcmp(policy->shell, login_shell) != 0))) {
 		struct cloister_row *row = add(list, CLOISTER_ROW_BIND, facts->init_path, login_shell, "");
@@ -284,7 +284,9 @@ static void add_account_lines(struct row_list *list, const struct cloister_accou
 		list->error = ENOMEM;
 		return;
 	}
-	add(list, CLOISTER_ROW_ACCOUNT, "", "/etc/passwd", line);
+	/* A read-only rootfs without the file cannot be given one. */
+	uint32_t flags = list->plan->privileged ? 0 : CLOISTER_ROW_IF_PRESENT;
+	add(list, CLOISTER_ROW_ACCOUNT, "", "/etc/passwd", line)->flags = flags;
 	for (size_t i = 0; i < account->n_groups; i++) {
 		char _cleanup_free_ *group = NULL;
 		bool kept = account->groups[i] == account->gid || account->groups[i] >= CLOISTER_FIRST_USER_GID;
@@ -296,7 +298,7 @@ static void add_account_lines(struct row_list *list, const struct cloister_accou
 			list->error = ENOMEM;
 			return;
 		}
-		add(list, CLOISTER_ROW_ACCOUNT, "", "/etc/group", group);
+		add(list, CLOISTER_ROW_ACCOUNT, "", "/etc/group", group)->flags = flags;
 	}
 }
 

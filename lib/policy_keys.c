@@ -96,7 +96,7 @@ static char *expand(const char *value, const struct cloister_expansion *expansio
 		cloister_fail(err, ENOMEM, "configuration", NULL, "no memory");
 		return NULL;
 	}
-	for (const char *at = value; *at != '\0' && !unknown; at++) {
+	for (const char *at = value; !unknown && *at != '\0'; at++) {
 		if (*at != '%') {
 			fputc(*at, out);
 			continue;

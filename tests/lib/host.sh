@@ -62,7 +62,7 @@ host_make_node() {
 
 host_make_dev() {
 	mkdir /run/dev
-	mount --bind /dev /run/dev
+	mount --rbind /dev /run/dev
 	mount -t tmpfs -o mode=0755,nosuid dev /dev
 	local node
 	for node in null:1:3 zero:1:5 full:1:7 random:1:8 urandom:1:9 tty:5:0; do
@@ -107,7 +107,7 @@ host_make_files() {
 	host_forgetful /etc
 	host_forgetful /var/lib
 	mount -t tmpfs -o mode=0755,nosuid,nodev run /run
-	mkdir -p -m 0755 /run/sshd /run/lock /var/lib/cloister
+	mkdir -p /run/sshd /run/lock /var/lib/cloister
 	touch /run/utmp
 	mount -t tmpfs -o mode=0755,nosuid,nodev home /home
 	mount -t tmpfs -o mode=0755,nosuid,nodev log /var/log
@@ -121,7 +121,7 @@ host_make_files() {
 
 # iris and ivan are isolated by the configurations of the tests, nora never is.
 host_make_users() {
-	mkdir -p -m 0755 /etc/cloister /etc/ssh
+	mkdir -p /etc/cloister /etc/ssh
 	rm -rf /etc/cloister/* /etc/ssh/sshd_config.d /etc/nologin /etc/security/limits.d/*
 	touch /etc/subuid /etc/subgid
 	local name
