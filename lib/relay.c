@@ -33,6 +33,7 @@ enum {
 	RING_SIZE = 64 * 1024,
 	/* What a pipe takes without blocking once poll() reports room: PIPE_BUF. */
 	OUTPUT_PIECE = 4096,
+	TYPED_AHEAD_LINES = 15, /* of at most 4096 bytes: they fit a ring */
 	BLOCKED_CALL_MS = 50,
 	UNOPENED_RETRY_MS = 20,
 	LAST_CLOSE_MS = 200,
@@ -443,8 +444,33 @@ static int loop(struct relay *relay)
 	return result;
 }
 
+/*
+ * What was typed while the terminal was canonical is read so: an end of file waits in the line discipline's buffer as a
+ * mark, which a read in raw mode would give as a NUL byte.
+ */
+static void take_typed_ahead(struct relay *relay)
+{
+	struct termios settings;
+	struct pollfd typed = {.fd = relay->input, .events = POLLIN};
+
+	if (!relay->terminal.is_input || tcgetpgrp(relay->input) != getpgrp() ||
+	    tcgetattr(relay->input, &settings) < 0 || (settings.c_lflag & ICANON) == 0)
+		return;
+	for (int lines = 0; lines < TYPED_AHEAD_LINES && poll(&typed, 1, 0) > 0 && (typed.revents & POLLIN) != 0;
+	     lines++) {
+		watchdog_set(relay, BLOCKED_CALL_MS);
+		ssize_t count = ring_fill(&relay->to_session, relay->input);
+		watchdog_set(relay, 0);
+		if (count < 0)
+			return;
+		if (count == 0)
+			ring_put(&relay->to_session, settings.c_cc[VEOF]);
+	}
+}
+
 static int run_with_terminal(struct relay *relay, struct cloister_error *err)
 {
+	take_typed_ahead(relay);
 	int result = cloister_relay_terminal_start(&relay->terminal);
 
 	if (result >= 0)

@@ -68,7 +68,8 @@ run_file() {
 		grep -qE "^(ok|not ok|skip) $name\.$test( |\$)" "$results/$name" && continue
 		echo "not ok $name.$test"
 		echo "# no result; $file ended with status $status"
-	done >>"$results/$name"
+	done >"$results/$name.missing"
+	cat "$results/$name.missing" >>"$results/$name"
 	echo "# $name: $SECONDS s since the start" >>"$results/$name"
 }
 

@@ -78,7 +78,7 @@ test_pam_exec_for_su() {
 	local service
 	marker_script
 	for service in su su-l; do
-		pam_service $service 'session required pam_exec.so /opt/mark before' \
+		pam_service "$service" 'session required pam_exec.so /opt/mark before' \
 			'session required pam_exec.so /opt/mark after'
 	done
 	timeout 20 su -l iris -c true </dev/null
@@ -91,7 +91,7 @@ test_pam_limits_on_both_sides() {
 	echo '@nobody - nofile 10' >/etc/security/limits.conf
 	printf 'iris hard nofile 333\niris soft nofile 222\niris - nproc 444\n' >/etc/security/limits.conf
 	for side in before after; do
-		if [ $side = before ]; then
+		if [ "$side" = before ]; then
 			pam_service sshd
 		else
 			pam_service sshd '' 'session required pam_limits.so'

@@ -44,6 +44,7 @@ test_control_su_plain_user() {
 
 test_su_command() {
 	local option
+	# shellcheck disable=SC2086 # nothing, or one option
 	for option in '' -l; do
 		inside "$(timeout 20 su $option iris -c 'readlink /proc/self/ns/mnt' </dev/null)" || fail "su $option: not inside"
 		want "whoami" iris "$(timeout 20 su $option iris -c whoami </dev/null)"

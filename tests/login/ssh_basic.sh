@@ -56,7 +56,7 @@ test_writable_modes() {
 	rootfs_make /opt/rootfs/busybox
 	for mode in tmpfs no; do
 		isolate iris 'rootfs = /opt/rootfs/busybox' "writable = $mode"
-		on iris 'touch /tmp/x && touch ~/kept-'$mode || fail "$mode: /tmp and home must be writable"
+		on iris 'touch /tmp/x && touch ~/kept-'"$mode" || fail "$mode: /tmp and home must be writable"
 		[ -e "/home/iris/kept-$mode" ] || fail "$mode: the home is not the host's"
 	done
 	isolate iris 'rootfs = /opt/rootfs/busybox' 'writable = no'
@@ -83,7 +83,7 @@ test_overlay_is_kept_and_tmpfs_is_not() {
 	on iris 'echo one >/kept/a' || fail "a bind cannot be written"
 	want "bind" one "$(cat /home/iris/a)"
 	isolate iris 'writable = tmpfs'
-	want "no trace on the host" "" "$(ls -A /var/lib/cloister/users 2>/dev/null | grep -v "^$(id -u iris)$")"
+	want "no trace on the host" "" "$(find /var/lib/cloister/users -mindepth 1 -maxdepth 1 ! -name "$(id -u iris)")"
 }
 
 test_ps_shows_the_session_alone() {
