@@ -89,7 +89,7 @@ static void watch(int children)
 
 int cloister_init_main(void)
 {
-	struct cloister_execution execution;
+	struct cloister_execution execution = {.root = -1};
 	struct cloister_error err = {0};
 	sigset_t all, child;
 

@@ -179,7 +179,7 @@ static int read_plan(int file, const struct start_message *message, struct clois
 int cloister_control_receive(int control, struct cloister_start *start)
 {
 	struct start_message message = {0};
-	int fds[CLOISTER_SOURCES_MAX + 1];
+	int fds[CLOISTER_SOURCES_MAX + 1] = {-1};
 	int n = receive_message(control, &message, fds);
 
 	if (n < 0)

@@ -9,25 +9,28 @@
 #include <sys/stat.h>
 
 #include "cloister/cleanup.h"
+#include "cloister/number.h"
 #include "cloister/plan.h"
 #include "cloister/privileges.h"
 
 #define SESSION_FILE_MAX 8192
 
-static bool namespace_is(const char *name, unsigned long long inode)
+/* Whether the session file's inode of one kind of namespace is that of the caller's own. */
+static bool same_namespace(const char *text, const char *kind)
 {
-	char path[40];
+	char path[40], key[16];
+	uint64_t inode = 0;
 	struct stat st;
 
-	snprintf(path, sizeof(path), "/proc/self/ns/%s", name);
-	return stat(path, &st) == 0 && st.st_ino == inode;
+	snprintf(path, sizeof(path), "/proc/self/ns/%s", kind);
+	snprintf(key, sizeof(key), "ns.%s", kind);
+	return stat(path, &st) == 0 && cloister_number_of_key(text, key, &inode) == 0 && st.st_ino == inode;
 }
 
 bool cloister_launcher_inside(char *shell, size_t size)
 {
+	static const char *const kinds[] = {"user", "mnt", "pid", "net", "ipc", "uts", "cgroup"};
 	char text[SESSION_FILE_MAX];
-	char *rest = NULL;
-	size_t matched = 0;
 	int _cleanup_close_ fd = open(CLOISTER_SESSION_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
 	if (fd < 0)
@@ -36,20 +39,15 @@ bool cloister_launcher_inside(char *shell, size_t size)
 	if (n <= 0)
 		return false;
 	text[n] = '\0';
-	*shell = '\0';
-	for (char *line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
-		char name[16];
-		unsigned long long inode;
-
-		if (strncmp(line, "shell=", 6) == 0)
-			snprintf(shell, size, "%s", line + 6);
-		if (sscanf(line, "ns.%15[a-z]=%llu", name, &inode) != 2)
-			continue;
-		if (!namespace_is(name, inode))
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		if (!same_namespace(text, kinds[i]))
 			return false;
-		matched++;
 	}
-	return matched >= 7 && *shell == '/';
+	const char *line = strstr(text, "\nshell=/");
+	if (line == NULL)
+		return false;
+	snprintf(shell, size, "%.*s", (int)strcspn(line + 7, "\n"), line + 7);
+	return true;
 }
 
 static bool belongs_to_login(const char *variable)

@@ -10,6 +10,7 @@
 #include <sys/capability.h>
 
 #include "cloister/cleanup.h"
+#include "cloister/number.h"
 #include "cloister/path.h"
 
 #define TIMEOUT_MAX    600
@@ -49,25 +50,6 @@ static int wrong(struct cloister_error *err, const char *text)
 	return cloister_fail(err, EINVAL, "configuration", NULL, "%s", text);
 }
 
-/* Digits alone, no sign, no blank, no overflow: crun CVE-2026-30892 read "1x" as a number. */
-static int parse_number(const char *text, size_t length, uint64_t *number)
-{
-	uint64_t result = 0;
-
-	if (length == 0)
-		return -EINVAL;
-	for (size_t i = 0; i < length; i++) {
-		if (text[i] < '0' || text[i] > '9')
-			return -EINVAL;
-		unsigned digit = (unsigned)(text[i] - '0');
-		if (result > (UINT64_MAX - digit) / 10)
-			return -EINVAL;
-		result = result * 10 + digit;
-	}
-	*number = result;
-	return 0;
-}
-
 static int parse_bytes(const char *text, uint64_t *bytes)
 {
 	size_t length = strlen(text);
@@ -78,7 +60,7 @@ static int parse_bytes(const char *text, uint64_t *bytes)
 		length--;
 	}
 	uint64_t number;
-	if (parse_number(text, length, &number) < 0 || number == 0 || number > (UINT64_MAX >> shift))
+	if (cloister_number_parse(text, length, &number) < 0 || number == 0 || number > (UINT64_MAX >> shift))
 		return -EINVAL;
 	*bytes = number << shift;
 	return 0;
@@ -298,7 +280,7 @@ static int set_linger(struct cloister_policy *policy, const char *value)
 		policy->linger = yes ? CLOISTER_LINGER_FOREVER : 0;
 		return 0;
 	}
-	if (parse_number(value, strlen(value), &seconds) < 0 || seconds > INT32_MAX)
+	if (cloister_number_parse(value, strlen(value), &seconds) < 0 || seconds > INT32_MAX)
 		return -EINVAL;
 	policy->linger = (long)seconds;
 	return 0;
@@ -334,8 +316,8 @@ static int set_id_range(struct cloister_policy *policy, const char *value)
 		policy->id_count = 0;
 		return 0;
 	}
-	if (value[length] != ':' || parse_number(value, length, &start) < 0 ||
-	    parse_number(value + length + 1, strlen(value + length + 1), &count) < 0)
+	if (value[length] != ':' || cloister_number_parse(value, length, &start) < 0 ||
+	    cloister_number_parse(value + length + 1, strlen(value + length + 1), &count) < 0)
 		return -EINVAL;
 	/* The ids of real users must not be reachable by a shift, and 4294967295 is no id. */
 	if (start < CLOISTER_ID_COUNT_DEFAULT || count < CLOISTER_ID_COUNT_DEFAULT || count > UINT32_MAX ||
@@ -350,7 +332,7 @@ static int set_bounded(const char *value, uint64_t least, uint64_t most, uint64_
 {
 	uint64_t number;
 
-	if (parse_number(value, strlen(value), &number) < 0 || number < least || number > most)
+	if (cloister_number_parse(value, strlen(value), &number) < 0 || number < least || number > most)
 		return -EINVAL;
 	*out = number;
 	return 0;

@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "cloister/cleanup.h"
+#include "cloister/number.h"
 #include "cloister/path.h"
 #include "registry_entries.h"
 
@@ -43,7 +44,7 @@ static int open_registry(struct cloister_error *err)
 
 /* Field 22 of /proc/PID/stat (proc(5)): with the number it names a process for good. The name in field 2 may hold
  * anything. */
-static int start_time(pid_t pid, unsigned long long *ticks)
+static int start_time(pid_t pid, uint64_t *ticks)
 {
 	char path[40], text[1024];
 
@@ -58,10 +59,10 @@ static int start_time(pid_t pid, unsigned long long *ticks)
 	char *at = strrchr(text, ')');
 	for (int field = 2; at != NULL && field < 22; field++)
 		at = strchr(at + 1, ' ');
-	return at != NULL && sscanf(at, " %llu", ticks) == 1 ? 0 : -ESRCH;
+	return at != NULL && cloister_number_parse(at + 1, strcspn(at + 1, " "), ticks) == 0 ? 0 : -ESRCH;
 }
 
-static int mount_namespace(pid_t pid, unsigned long long *inode)
+static int mount_namespace(pid_t pid, uint64_t *inode)
 {
 	char path[40];
 	struct stat st;
@@ -83,7 +84,7 @@ static void write_identity(FILE *out, const struct cloister_plan *plan)
 int cloister_registry_add(const struct cloister_session *session, const struct cloister_plan *plan,
                           struct cloister_error *err)
 {
-	unsigned long long ticks = 0, inode = 0;
+	uint64_t ticks = 0, inode = 0;
 	char hidden[CLOISTER_SESSION_ID_MAX + 8];
 	int _cleanup_close_ registry = open_registry(err);
 
@@ -99,7 +100,7 @@ int cloister_registry_add(const struct cloister_session *session, const struct c
 	if (out == NULL)
 		return cloister_fail(err, errno, "registry", session->id, "cannot write");
 	fd = -1;
-	fprintf(out, "pid=%d\nstart=%llu\nmnt=%llu\nuser=%s\nuid=%" PRIu32 "\nowner=%d\nsince=%lld\n",
+	fprintf(out, "pid=%d\nstart=%" PRIu64 "\nmnt=%" PRIu64 "\nuser=%s\nuid=%" PRIu32 "\nowner=%d\nsince=%lld\n",
 	        (int)session->init, ticks, inode, plan->user, plan->uid, (int)session->owner, (long long)time(NULL));
 	write_identity(out, plan);
 	if (fclose(out) != 0 || renameat(registry, hidden, registry, session->id) < 0) {
@@ -122,11 +123,12 @@ void cloister_registry_remove(const char *id)
 /* A pidfd of the init that an entry names, if the kernel confirms the entry; -ESRCH when it is stale. */
 static int confirm(const char *text)
 {
-	int pid = 0;
-	unsigned long long start = 0, inode = 0, now_start = 0, now_inode = 0;
+	uint64_t number = 0, start = 0, inode = 0, now_start = 0, now_inode = 0;
 
-	if (sscanf(text, "pid=%d\nstart=%llu\nmnt=%llu\n", &pid, &start, &inode) != 3 || pid <= 1)
+	if (cloister_number_of_key(text, "pid", &number) < 0 || cloister_number_of_key(text, "start", &start) < 0 ||
+	    cloister_number_of_key(text, "mnt", &inode) < 0 || number <= 1 || number > INT32_MAX)
 		return -ESRCH;
+	pid_t pid = (pid_t)number;
 	int _cleanup_close_ pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (pidfd < 0)
 		return -ESRCH;

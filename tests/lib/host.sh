@@ -219,6 +219,7 @@ host_default_configuration() {
 	for service in sshd login su su-l; do
 		pam_service "$service"
 	done
+	sed -i -E 's,^((iris|ivan|nora):.*:)[^:]*$,\1/bin/sh,' /etc/passwd
 	printf '# empty\n' >/etc/security/limits.conf
 	printf '# empty\n' >/etc/security/pam_env.conf
 	: >/etc/environment
@@ -294,7 +295,7 @@ rootfs_make() {
 	chmod 1777 "$root/tmp"
 	cp "$(command -v busybox)" "$root/bin/busybox"
 	for applet in $(busybox --list); do
-		[ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"
+		[ "$applet" = busybox ] || ln -sf busybox "$root/bin/$applet"
 	done
 	printf 'root:x:0:0:root:/root:/bin/sh\n' >"$root/etc/passwd"
 	printf 'root:x:0:\ntty:x:5:\n' >"$root/etc/group"

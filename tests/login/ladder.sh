@@ -95,7 +95,8 @@ test_5_a_missing_rootfs_says_so() {
 
 # Rung 6. A shell that is not in the rootfs (bash on Alpine): named, with the shells that are there.
 test_6_a_shell_that_is_not_in_the_rootfs() {
-	session_on_ladder 'shell = /bin/bash'
+	session_on_ladder
+	usermod -s /bin/bash iris
 	[ "$(status on iris true)" -ne 0 ] || fail "the login worked"
 	sleep 0.3
 	want_match "which" '/bin/bash' "$(log_new | grep refused)"

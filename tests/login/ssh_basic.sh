@@ -192,6 +192,16 @@ test_environment() {
 	want "cwd" /home/iris "$(on iris pwd)"
 }
 
+# The passwd shell need not be there when the configuration names another one; nor be a file of its own (BusyBox).
+test_configured_shell() {
+	rootfs_make /opt/rootfs/busybox
+	isolate iris 'rootfs = /opt/rootfs/busybox' 'writable = tmpfs' 'shell = /bin/ash'
+	want "passwd says /bin/sh, a symbolic link in the rootfs" ash "$(on iris 'cat /proc/$$/comm')"
+	usermod -s /bin/bash iris
+	want "passwd says /bin/bash, which the rootfs has not" iris "$(on iris whoami)"
+	want "status" 3 "$(status on iris exit 3)"
+}
+
 test_descriptors() {
 	want "only 0, 1, 2" "0 1 2" "$(on iris 'for f in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
 		[ -e /proc/$$/fd/$f ] && echo $f; done' | grep -vx 10 | paste -sd' ')"
