@@ -30,7 +30,11 @@ static int launcher_main(char **argv)
 		fprintf(stderr, "cloister: not inside a session: refused\n");
 		return 125;
 	}
-	cloister_launcher_clean_environment(environ);
+	/* As the login shell; on the path of another one it also stands for what scripts name as their interpreter. */
+	const char *slash = argv[0] != NULL ? strrchr(argv[0], '/') : NULL;
+	const char *name = slash != NULL ? slash + 1 : argv[0];
+	if (name != NULL && strcmp(name + (*name == '-'), "cloister-sh") == 0)
+		cloister_launcher_clean_environment(environ);
 	cloister_launcher_exec(shell, argv, environ, &err);
 	fprintf(stderr, "cloister: %s\n", cloister_error_line(&err, line, sizeof(line)));
 	return 127;

@@ -250,7 +250,7 @@ int cloister_path_make_file(int root, const char *path)
 	}
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
-	if (S_ISLNK(st.st_mode))
-		return -ELOOP;
+	/* A link is a place to mount on like any other: the kernel crosses the mount before it would follow the link.
+	 */
 	return S_ISDIR(st.st_mode) ? -EISDIR : TAKE_FD(fd);
 }

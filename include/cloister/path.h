@@ -45,7 +45,9 @@ int cloister_path_open_inside(int root, const char *path, int flags);
  */
 int cloister_path_make_directory(int root, const char *path, mode_t mode);
 
-/* Likewise, with an empty regular file (mode 0644) as the last component; an existing non-directory is taken as it is.
+/*
+ * Likewise, with an empty regular file (mode 0644) as the last component. An existing one is taken as it is, a symlink
+ * too: the descriptor is then of the link itself, and what is mounted there hides it.
  */
 int cloister_path_make_file(int root, const char *path);
 

@@ -195,4 +195,51 @@ test_su_from_a_user_asks_nobody_else() {
 		"$(timeout 20 su -l root -c 'readlink /proc/self/ns/mnt' </dev/null)"
 }
 
+test_runuser() {
+	pam_service runuser
+	pam_service runuser-l
+	inside "$(timeout 20 runuser -l iris -c 'readlink /proc/self/ns/mnt' </dev/null)" || fail "runuser -l: not inside"
+	want "status" 3 "$(status timeout 20 runuser -l iris -c 'exit 3' </dev/null)"
+	want_match "tty" '^/dev/pts/0$' "$(in_pty "runuser -l iris -c tty")"
+}
+
+# sudo makes its own pty before the session opens, or none.
+test_sudo_login() {
+	pam_service sudo-i
+	pam_service sudo
+	printf 'root ALL=(ALL:ALL) NOPASSWD: ALL\n' >/etc/sudoers
+	chmod 0440 /etc/sudoers
+	rm -rf /etc/sudoers.d
+	# Known or not: never on the host.
+	[ "$(timeout 20 sudo -i -u iris readlink /proc/self/ns/mnt </dev/null 2>/dev/null)" != "$(readlink /proc/1/ns/mnt)" ] ||
+		fail "sudo -i: on the host"
+	isolate iris 'entry = child'
+	inside "$(timeout 20 sudo -i -u iris readlink /proc/self/ns/mnt </dev/null)" || fail "sudo -i: not inside"
+	want "whoami" iris "$(timeout 20 sudo -i -u iris whoami </dev/null)"
+	want "status" 3 "$(status timeout 20 sudo -i -u iris sh -c 'exit 3' </dev/null)"
+	want_match "with a terminal" '^iris$' "$(in_pty "sudo -i -u iris whoami")"
+	want "control: nora" "$(readlink /proc/1/ns/mnt)" "$(timeout 20 sudo -i -u nora readlink /proc/self/ns/mnt </dev/null)"
+}
+
+# An @reboot line runs as soon as cron starts.
+test_cron() {
+	local user
+	pam_service cron
+	mkdir -p /var/spool/cron/crontabs
+	chgrp crontab /var/spool/cron/crontabs
+	chmod 1730 /var/spool/cron/crontabs
+	for user in iris nora; do
+		printf '@reboot readlink /proc/self/ns/mnt >/home/%s/namespace; id -un >>/home/%s/namespace\n' "$user" "$user" \
+			>/var/spool/cron/crontabs/"$user"
+		chown "$user:crontab" /var/spool/cron/crontabs/"$user"
+		chmod 0600 /var/spool/cron/crontabs/"$user"
+	done
+	rm -f /run/crond.reboot
+	/usr/sbin/cron -f </dev/null &
+	eventually 10 grep -q nora /home/nora/namespace || fail "control: cron did not run nora's"
+	want "control: nora" "$(readlink /proc/1/ns/mnt)" "$(head -n 1 /home/nora/namespace)"
+	eventually 10 grep -q iris /home/iris/namespace || fail "cron did not run iris's"
+	inside "$(head -n 1 /home/iris/namespace)" || fail "cron: not inside"
+}
+
 run_cases "$@"

@@ -196,7 +196,8 @@ test_environment() {
 test_configured_shell() {
 	rootfs_make /opt/rootfs/busybox
 	isolate iris 'rootfs = /opt/rootfs/busybox' 'writable = tmpfs' 'shell = /bin/ash'
-	want "passwd says /bin/sh, a symbolic link in the rootfs" ash "$(on iris 'cat /proc/$$/comm')"
+	want "passwd says /bin/sh, a symbolic link in the rootfs" ash "$(on iris 'read -r name </proc/$$/comm; echo $name')"
+	want "what scripts need of the environment stays" 1 "$(on iris 'ANY=1 /bin/sh -c "echo \$ANY"')"
 	usermod -s /bin/bash iris
 	want "passwd says /bin/bash, which the rootfs has not" iris "$(on iris whoami)"
 	want "status" 3 "$(status on iris exit 3)"

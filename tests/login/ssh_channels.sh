@@ -72,6 +72,17 @@ test_two_logins_of_one_user() {
 	want "two" 2 "$(pgrep -x cloister-init | wc -l)"
 }
 
+# Two overlays on one upper directory are undefined: the second login gets a mount of the first one's.
+test_two_logins_share_one_overlay() {
+	as iris 'mkdir -p /var/tmp/shared && echo one >/var/tmp/shared/first; exec sleep 30' </dev/null &
+	eventually 10 pgrep -u iris -x sleep || fail "no first session"
+	want "the first's file" one "$(on iris cat /var/tmp/shared/first)"
+	local first second
+	first=$(nsenter -t "$(pgrep -x cloister-init | head -n 1)" -m stat -c %d /)
+	second=$(on iris 'stat -c %d /')
+	want "one file system" "$first" "$second"
+}
+
 test_ipc_is_apart() {
 	as iris 'ipcmk -M 4096 >/dev/null; exec sleep 20' </dev/null &
 	eventually 10 pgrep -u iris -x sleep || fail "no session"
