@@ -38,13 +38,15 @@ static void cleanup(pam_handle_t *pamh, void *data, int error_status)
 	cloister_open_free(open);
 }
 
+/* PAM_SYSTEM_ERR: sudo(8) takes PAM_SESSION_ERR for no reason to stop, and would go on with the user's command on the
+ * host. */
 static int refuse(pam_handle_t *pamh, const char *user, const struct cloister_error *err)
 {
 	char line[2048];
 
 	pam_syslog(pamh, LOG_ERR, "session for %s refused: %s", user, cloister_error_line(err, line, sizeof(line)));
 	pam_error(pamh, "Your session could not be started. Please tell the administrator.");
-	return PAM_SESSION_ERR;
+	return PAM_SYSTEM_ERR;
 }
 
 static int parse_arguments(int argc, const char **argv, struct arguments *arguments, struct cloister_error *err)
@@ -168,7 +170,7 @@ PAM_EXTERN __attribute__((visibility("default"))) int pam_sm_open_session(pam_ha
 		return PAM_IGNORE;
 	}
 	if (pam_get_user(pamh, &user, NULL) != PAM_SUCCESS || user == NULL)
-		return PAM_SESSION_ERR;
+		return PAM_SYSTEM_ERR;
 	if (cloister_account_by_name(user, &account, &err) < 0)
 		return refuse(pamh, "an unknown user", &err);
 	if (parse_arguments(argc, argv, &arguments, &err) < 0)

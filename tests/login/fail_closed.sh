@@ -254,4 +254,19 @@ test_state_on_a_full_disk() {
 	umount /var/lib/cloister
 }
 
+# A step of the entry fails, in the child itself, when everything else is done. Landlock is the one call that init does not make, too.
+test_entry_step_fails() {
+	sshd_stop
+	sshd_configuration
+	strace -f -qq -o /tmp/strace -e trace=landlock_restrict_self -e inject=landlock_restrict_self:error=EPERM \
+		/usr/sbin/sshd -D </dev/null >/dev/null 2>&1 &
+	eventually 10 port_open 22 || fail "sshd does not answer under strace"
+	want "status" 255 "$(status on iris 'touch ~/ran')"
+	[ ! -e /home/iris/ran ] || fail "user code ran"
+	[ -s /tmp/strace ] || skip "the kernel has no Landlock scopes"
+	grep -q INJECTED /tmp/strace || fail "nothing was injected"
+	eventually 5 grep -q 'could not enter the session: landlock' /var/log/syslog || fail "no reason in syslog: $(log_new)"
+	want "control: nora" nora "$(on nora whoami)"
+}
+
 run_cases "$@"

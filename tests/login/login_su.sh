@@ -203,16 +203,26 @@ test_runuser() {
 	want_match "tty" '^/dev/pts/0$' "$(in_pty "runuser -l iris -c tty")"
 }
 
-# sudo makes its own pty before the session opens, or none.
-test_sudo_login() {
+sudo_for_root() {
 	pam_service sudo-i
 	pam_service sudo
 	printf 'root ALL=(ALL:ALL) NOPASSWD: ALL\n' >/etc/sudoers
 	chmod 0440 /etc/sudoers
 	rm -rf /etc/sudoers.d
-	# Known or not: never on the host.
-	[ "$(timeout 20 sudo -i -u iris readlink /proc/self/ns/mnt </dev/null 2>/dev/null)" != "$(readlink /proc/1/ns/mnt)" ] ||
-		fail "sudo -i: on the host"
+}
+
+# sudo goes on after PAM_SESSION_ERR, and after that alone: a refusal must be another error.
+test_sudo_is_refused_like_others() {
+	sudo_for_root
+	isolate iris 'entry = child' 'rootfs = /nowhere'
+	[ "$(status timeout 20 sudo -i -u iris touch /home/iris/ran </dev/null)" -ne 0 ] || fail "sudo -i: worked"
+	[ ! -e /home/iris/ran ] || fail "sudo -i: user code ran on the host"
+	want "control: nora" nora "$(timeout 20 sudo -i -u nora whoami </dev/null)"
+}
+
+# sudo makes its own pty before the session opens, or none.
+test_sudo_login() {
+	sudo_for_root
 	isolate iris 'entry = child'
 	inside "$(timeout 20 sudo -i -u iris readlink /proc/self/ns/mnt </dev/null)" || fail "sudo -i: not inside"
 	want "whoami" iris "$(timeout 20 sudo -i -u iris whoami </dev/null)"
