@@ -134,4 +134,21 @@ test_8_root_inside_is_the_user_outside() {
 		"$HOST_BUILD/cloister-sh -c 'awk \"{print \\\$2}\" /proc/self/uid_map'" </dev/null)"
 }
 
+# Where the machine's root is an initramfs, pivot_root(2) is EINVAL: the new root, mounted on top of "/", is entered by chroot(2)
+# instead, and must be as closed. The error is injected, since this machine has another root.
+test_9_an_initramfs_cannot_be_pivoted() {
+	rootfs_make /opt/rootfs/busybox
+	isolate iris 'rootfs = /opt/rootfs/busybox' 'writable = tmpfs'
+	local normal
+	normal=$(on iris 'ls -1a / /..; cut -d" " -f2- /proc/mounts')
+	sshd_stop
+	sshd_configuration
+	strace -f -qq -o /tmp/strace -e trace=pivot_root -e inject=pivot_root:error=EINVAL /usr/sbin/sshd -D </dev/null >/dev/null 2>&1 &
+	eventually 10 port_open 22 || fail "sshd does not answer under strace"
+	want "the session" "$normal" "$(on iris 'ls -1a / /..; cut -d" " -f2- /proc/mounts')"
+	grep -q 'EINVAL.*INJECTED' /tmp/strace || fail "nothing was injected"
+	want "who" iris "$(on iris whoami)"
+	want "out by chdir" "$(on iris 'ls -1 /')" "$(on iris 'cd /; cd ../../../..; ls -1')"
+}
+
 run_cases "$@"
