@@ -25,7 +25,8 @@ static int open_own_directory(int parent, const char *name, mode_t mode)
 		return -errno;
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	if (st.st_uid != 0 || (st.st_mode & (S_IWGRP | S_IWOTH)))
+	/* In a sticky directory of root's nobody can replace the next one, which must be root's, too. */
+	if (st.st_uid != 0 || ((st.st_mode & (S_IWGRP | S_IWOTH)) && !(st.st_mode & S_ISVTX)))
 		return -EPERM;
 	return TAKE_FD(fd);
 }
