@@ -73,6 +73,31 @@ int cloister_set_capabilities(uint64_t permitted, bool ambient)
 	return 0;
 }
 
+static int set_effective(uint64_t effective, uint64_t *before)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	if (syscall(SYS_capget, &header, data) < 0)
+		return -errno;
+	*before = (uint64_t)data[1].effective << 32 | data[0].effective;
+	for (unsigned i = 0; i < _LINUX_CAPABILITY_U32S_3; i++)
+		data[i].effective = data[i].permitted & (uint32_t)(effective >> (32 * i));
+	return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
+}
+
+int cloister_raise_permitted(uint64_t *before)
+{
+	return set_effective(UINT64_MAX, before);
+}
+
+int cloister_lower_effective(uint64_t before)
+{
+	uint64_t now;
+
+	return set_effective(before, &now);
+}
+
 int cloister_set_no_new_privs(void)
 {
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;

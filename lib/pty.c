@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A pty of the session's own, and the relay process that stands between it and a terminal that stays outside. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -7,6 +8,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -42,6 +44,27 @@ int cloister_terminal_path(char *path, size_t size)
 			return 0;
 	}
 	return -ENOTTY;
+}
+
+int cloister_terminal_allocated(char *path, size_t size)
+{
+	DIR *directory = opendir("/proc/self/fd");
+	int r = -ENOTTY;
+
+	if (directory == NULL)
+		return -errno;
+	for (const struct dirent *entry; r < 0 && (entry = readdir(directory)) != NULL;) {
+		unsigned number;
+		int fd = atoi(entry->d_name);
+
+		/* Only a master answers; 0 to 2 are the caller's choice. */
+		if (fd <= 2 || fd == dirfd(directory) || ioctl(fd, TIOCGPTN, &number) < 0)
+			continue;
+		if ((size_t)snprintf(path, size, "/dev/pts/%u", number) < size)
+			r = 0;
+	}
+	closedir(directory);
+	return r;
 }
 
 int cloister_pty_open(int devpts, uid_t uid, gid_t gid, struct cloister_pty *pty, struct cloister_error *err)

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cloister/privileges.h"
+
 #define REFUSED 254
 
 struct entry_report {
@@ -23,6 +25,7 @@ static struct cloister_armed *current;
 static bool registered;
 static bool helper;     /* the fork under way is a module's */
 static bool unprepared; /* the fork under way could not be sent into the session's pid namespace */
+static uint64_t effective_before;
 
 static bool called_by_application(pam_handle_t *pamh)
 {
@@ -36,6 +39,9 @@ static void before_fork(void)
 	if (current == NULL || getpid() != current->session->owner)
 		return;
 	helper = !called_by_application(current->pamh);
+	/* atd forks under the effective id of daemon: its privileges are there, but asleep. */
+	if (cloister_raise_permitted(&effective_before) < 0)
+		effective_before = UINT64_MAX;
 	/* The pid namespace for children is the thread's, and this may be another thread than the one that opened the
 	 * session. */
 	if (helper)
@@ -46,11 +52,13 @@ static void before_fork(void)
 
 static void after_fork_in_parent(void)
 {
-	if (current == NULL || !helper)
+	if (current == NULL || getpid() != current->session->owner)
 		return;
 	/* A login program that forks by other means than fork(2) still makes children in the session's pid namespace.
 	 */
-	cloister_entry_prepare(current->session);
+	if (helper)
+		cloister_entry_prepare(current->session);
+	cloister_lower_effective(effective_before);
 }
 
 static void close_and_forget(int *fd)
@@ -85,6 +93,7 @@ static void after_fork_in_child(void)
 		return;
 	if (helper) {
 		close_ours(armed);
+		cloister_lower_effective(effective_before);
 		return;
 	}
 	int r = unprepared ? -ESRCH : cloister_entry_enter(&armed->entry, &step);

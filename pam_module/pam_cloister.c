@@ -97,14 +97,14 @@ static int make_plan(const struct cloister_policy *policy, const struct cloister
 	char terminal[PATH_MAX];
 	struct cloister_plan_facts facts = {.privileged = true,
 	                                    .session_id = session_id,
-	                                    .terminal = program->terminal,
+	                                    .terminal = cloister_program_terminal(program, terminal, sizeof(terminal)),
 	                                    .init_path = init_path,
 	                                    .shell_check = true};
 
 	int r = cloister_id_range_find(policy, account, true, &facts.range, err);
 	if (r < 0)
 		return r;
-	if (facts.terminal == CLOISTER_TERMINAL_BIND && cloister_terminal_path(terminal, sizeof(terminal)) == 0)
+	if (*terminal != '\0')
 		facts.terminal_path = terminal;
 	return cloister_plan_build(policy, account, &facts, plan, err);
 }

@@ -4,6 +4,7 @@
 #define CLOISTER_PROGRAM_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "cloister/plan.h"
 
@@ -16,5 +17,11 @@ struct cloister_program {
 
 /* The program of the calling process (/proc/self/exe), or else the one whose PAM service this is; NULL: unknown. */
 const struct cloister_program *cloister_program_find(const char *service);
+
+/*
+ * Where this login's terminal comes from: the program's own way, unless it has made a pty for the user's command, or is
+ * about to. path: the terminal to bind, or "".
+ */
+enum cloister_terminal cloister_program_terminal(const struct cloister_program *program, char *path, size_t size);
 
 #endif

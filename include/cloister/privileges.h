@@ -26,6 +26,11 @@ int cloister_lock_securebits(void);
  * first. */
 int cloister_set_capabilities(uint64_t permitted, bool ambient);
 
+/* Makes effective what is permitted, and tells in *before what was effective. */
+int cloister_raise_permitted(uint64_t *before);
+/* Makes effective what was so before. */
+int cloister_lower_effective(uint64_t before);
+
 /* prctl(PR_SET_NO_NEW_PRIVS). */
 int cloister_set_no_new_privs(void);
 

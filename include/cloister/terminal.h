@@ -39,6 +39,8 @@ struct cloister_pty {
 unsigned cloister_terminal_fds(void);
 /* The path of the terminal on 0 (or 1, 2); -ENOTTY when there is none. */
 int cloister_terminal_path(char *path, size_t size);
+/* The path of a pty that this process has allocated, its master above descriptor 2; -ENOTTY: there is none. */
+int cloister_terminal_allocated(char *path, size_t size);
 
 /* Allocates a pty of devpts, a mount, for the user. */
 int cloister_pty_open(int devpts, uid_t uid, gid_t gid, struct cloister_pty *pty, struct cloister_error *err);

@@ -214,7 +214,7 @@ sudo_for_root() {
 # sudo goes on after PAM_SESSION_ERR, and after that alone: a refusal must be another error.
 test_sudo_is_refused_like_others() {
 	sudo_for_root
-	isolate iris 'entry = child' 'rootfs = /nowhere'
+	isolate iris 'rootfs = /nowhere'
 	[ "$(status timeout 20 sudo -i -u iris touch /home/iris/ran </dev/null)" -ne 0 ] || fail "sudo -i: worked"
 	[ ! -e /home/iris/ran ] || fail "sudo -i: user code ran on the host"
 	want "control: nora" nora "$(timeout 20 sudo -i -u nora whoami </dev/null)"
@@ -223,7 +223,7 @@ test_sudo_is_refused_like_others() {
 # sudo makes its own pty before the session opens, or none.
 test_sudo_login() {
 	sudo_for_root
-	isolate iris 'entry = child'
+	isolate iris
 	inside "$(timeout 20 sudo -i -u iris readlink /proc/self/ns/mnt </dev/null)" || fail "sudo -i: not inside"
 	want "whoami" iris "$(timeout 20 sudo -i -u iris whoami </dev/null)"
 	want "status" 3 "$(status timeout 20 sudo -i -u iris sh -c 'exit 3' </dev/null)"

@@ -1,0 +1,100 @@
+#!/bin/bash
+# sudo(8), doas(1), atd(8), su -P: each by the real program, contained and as usable as on the host.
+set -u
+. "$(dirname -- "$0")/../lib/cases.sh"
+
+# in_pty COMMAND: runs a shell command line with a new pty of the host as its terminal; prints what appears there.
+in_pty() {
+	timeout -k 2 30 script -qec "$1" /dev/null </dev/null | tr -d '\r'
+}
+
+inside() {
+	[ "$(readlink /proc/1/ns/mnt)" != "$1" ] && grep -q '^mnt:' <<<"$1"
+}
+
+# sudo_for_root [LINE...]: sudo's PAM services, and root's right to become anybody.
+sudo_for_root() {
+	pam_service sudo-i
+	pam_service sudo
+	rm -rf /etc/sudoers.d
+	printf '%s\n' 'root ALL=(ALL:ALL) NOPASSWD: ALL' "$@" >/etc/sudoers
+	chmod 0440 /etc/sudoers
+}
+
+test_sudo_command() {
+	sudo_for_root
+	inside "$(timeout 20 sudo -u iris readlink /proc/self/ns/mnt </dev/null)" || fail "sudo -u: not inside"
+	want "status" 3 "$(status timeout 20 sudo -u iris sh -c 'exit 3' </dev/null)"
+	want "pipe" abc "$(printf abc | timeout 20 sudo -u iris cat)"
+}
+
+# The terminal is the session's, with sudo's own pty between or without one.
+test_sudo_terminal() {
+	local option
+	for option in use_pty '!use_pty'; do
+		sudo_for_root "Defaults $option"
+		inside "$(in_pty "sudo -i -u iris readlink /proc/self/ns/mnt")" || fail "$option: not inside"
+		want_match "$option: tty" '^/dev/pts/[0-9]+$' "$(in_pty "sudo -i -u iris tty")"
+		want "$option: status" 3 "$(in_pty "sudo -i -u iris sh -c 'exit 3'; echo \$?")"
+	done
+}
+
+test_sudo_io_log() {
+	sudo_for_root 'Defaults log_input, log_output' 'Defaults iolog_dir=/var/log/sudo-io'
+	inside "$(in_pty "sudo -i -u iris readlink /proc/self/ns/mnt")" || fail "terminal: not inside"
+	want "pipe" abc "$(printf abc | timeout 20 sudo -u iris cat)"
+	[ -n "$(find /var/log/sudo-io -name 'ttyout*' -size +0)" ] || fail "no terminal output was logged"
+	[ -n "$(find /var/log/sudo-io -name 'stdout*' -size +0)" ] || fail "no output was logged"
+}
+
+test_sudo_leaves_nothing() {
+	sudo_for_root
+	snapshot_before
+	timeout 20 sudo -i -u iris sh -c 'setsid sleep 1000 >/dev/null 2>&1 </dev/null &' </dev/null
+	in_pty "sudo -i -u iris sh -c 'setsid sleep 1000 & sleep 0.2'" >/dev/null
+	snapshot_same
+}
+
+test_su_pty() {
+	inside "$(in_pty "su -P -l iris -c 'readlink /proc/self/ns/mnt'")" || fail "su -P: not inside"
+	# Its root has no power over the user's ids inside: su says that it cannot chown its pty, and goes on.
+	want "status" 3 "$(in_pty "su -P -l iris -c 'exit 3'; echo \$?" | tail -n 1)"
+	want_match "tty" '/dev/pts/[0-9]+$' "$(in_pty "su -P -l iris -c tty")"
+}
+
+test_doas() {
+	pam_service doas
+	printf 'permit nopass root\n' >/etc/doas.conf
+	chmod 0400 /etc/doas.conf
+	want "control: nora" "$(readlink /proc/1/ns/mnt)" "$(timeout 20 doas -u nora readlink /proc/self/ns/mnt </dev/null)"
+	inside "$(timeout 20 doas -u iris readlink /proc/self/ns/mnt </dev/null)" || fail "doas: not inside"
+	want "whoami" iris "$(timeout 20 doas -u iris whoami </dev/null)"
+	want "status" 3 "$(status timeout 20 doas -u iris sh -c 'exit 3' </dev/null)"
+	want_match "tty" '^/dev/pts/[0-9]+$' "$(in_pty "doas -u iris tty")"
+	snapshot_before
+	timeout 20 doas -u iris sh -c 'setsid sleep 1000 >/dev/null 2>&1 </dev/null &' </dev/null
+	snapshot_same
+}
+
+test_at() {
+	local user daemon
+	pam_service atd
+	mkdir -p /var/spool/cron/atjobs /var/spool/cron/atspool
+	chown daemon:daemon /var/spool/cron/at*
+	chmod 1770 /var/spool/cron/at*
+	echo 1 >/var/spool/cron/atjobs/.SEQ
+	chown daemon:daemon /var/spool/cron/atjobs/.SEQ
+	/usr/sbin/atd -f </dev/null >/dev/null 2>&1 &
+	daemon=$!
+	for user in nora iris; do
+		(cd /tmp && echo "readlink /proc/self/ns/mnt >/home/$user/namespace; id -un >>/home/$user/namespace" |
+			setpriv --reuid="$user" --regid="$user" --init-groups env HOME="/home/$user" at now) 2>/dev/null
+	done
+	eventually 10 grep -q nora /home/nora/namespace || { kill "$daemon"; fail "control: at did not run nora's"; }
+	eventually 10 grep -q iris /home/iris/namespace || { kill "$daemon"; fail "at did not run iris's"; }
+	kill "$daemon"
+	want "control: nora" "$(readlink /proc/1/ns/mnt)" "$(head -n 1 /home/nora/namespace)"
+	inside "$(head -n 1 /home/iris/namespace)" || fail "at: not inside"
+}
+
+run_cases "$@"
