@@ -27,6 +27,9 @@ static int login_environment(const struct cli_subject *subject, char **environme
 	    asprintf(&environment[n++], "SHELL=%s", subject->plan->shell) < 0 ||
 	    asprintf(&environment[n++], "PATH=/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin") < 0)
 		return -ENOMEM;
+	const char *runtime = cloister_plan_runtime_directory(subject->plan);
+	if (runtime != NULL && asprintf(&environment[n++], "XDG_RUNTIME_DIR=%s", runtime) < 0)
+		return -ENOMEM;
 	for (size_t i = 0; i < sizeof(kept) / sizeof(*kept) && n + 1 < size; i++) {
 		const char *value = getenv(kept[i]);
 

@@ -393,6 +393,7 @@ static carry_function *const carriers[CLOISTER_ROW_KINDS] = {
 	[CLOISTER_ROW_DIRECTORY] = carry_directory,
 	[CLOISTER_ROW_FILE] = carry_file,
 	[CLOISTER_ROW_ACCOUNT] = cloister_carry_account,
+	[CLOISTER_ROW_COPY] = cloister_carry_copy,
 	[CLOISTER_ROW_MASK] = carry_mask,
 	[CLOISTER_ROW_READ_ONLY] = carry_read_only,
 	[CLOISTER_ROW_PIVOT] = carry_pivot,

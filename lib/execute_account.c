@@ -1,20 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A passwd(5) or group(5) that knows the user, where the rootfs has none: the rootfs's own file and one line more, on
- * the session's /run and bound over the original, which stays as it is.
+ * A passwd(5) or group(5) that knows the user, where the rootfs has none: the rootfs's own file and the lines
+ * that it lacks, as a file made for the session.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
-
-#include <linux/openat2.h>
 
 #include "cloister/cleanup.h"
 #include "cloister/execute.h"
-#include "cloister/mounts.h"
 #include "cloister/path.h"
 
 #define ACCOUNTS_MAX (4U * 1024U * 1024U)
@@ -84,30 +81,36 @@ static bool knows(const char *accounts, const char *line)
 	return false;
 }
 
-static int write_accounts(int root, const char *path, const char *accounts, const char *line)
+/* The lines of row->data that the file does not know yet, after it; NULL: no memory. */
+static char *with_lines(const char *accounts, const char *lines, bool *changed)
 {
-	size_t length = strlen(accounts);
-	int _cleanup_close_ fd = cloister_openat2(root, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644,
-	                                          RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
 
-	if (fd < 0)
-		return fd;
-	if (fchmod(fd, 0644) < 0)
-		return -errno;
-	FILE *out = fdopen(fd, "w");
 	if (out == NULL)
-		return -errno;
-	fd = -1;
-	fprintf(out, "%s%s%s\n", accounts, length > 0 && accounts[length - 1] != '\n' ? "\n" : "", line);
-	return fclose(out) != 0 ? -errno : 0;
+		return NULL;
+	fputs(accounts, out);
+	bool ends = *accounts == '\0' || accounts[strlen(accounts) - 1] == '\n';
+	for (const char *line = lines; *line != '\0'; line += strcspn(line, "\n"), line += *line == '\n') {
+		if (knows(accounts, line))
+			continue;
+		fprintf(out, "%s%.*s\n", ends ? "" : "\n", (int)strcspn(line, "\n"), line);
+		ends = true;
+		*changed = true;
+	}
+	if (fclose(out) != 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
 }
 
 int cloister_carry_account(struct cloister_execution *execution, const struct cloister_row *row, int source,
                            struct cloister_error *err)
 {
 	char _cleanup_free_ *accounts = NULL;
-	char made[128];
-	const char *slash = strrchr(row->target, '/');
+	bool changed = false;
 
 	(void)source;
 	int r = read_accounts(execution->root, row->target, &accounts);
@@ -117,28 +120,8 @@ int cloister_carry_account(struct cloister_execution *execution, const struct cl
 		accounts = strdup("");
 	else if (r < 0)
 		return fail(row, r, "cannot read it in the rootfs", err);
-	if (accounts == NULL)
+	char _cleanup_free_ *text = accounts == NULL ? NULL : with_lines(accounts, row->data, &changed);
+	if (text == NULL)
 		return fail(row, ENOMEM, "no memory", err);
-	if (knows(accounts, row->data))
-		return 0;
-
-	/* A second line for the same file is made beside the first: the copy that is bound already is read above. */
-	static const char *const names[] = {"", ".1", ".2", ".3", ".4", ".5", ".6", ".7", ".8", ".9"};
-	r = -EEXIST;
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names) && r == -EEXIST; i++) {
-		snprintf(made, sizeof(made), "/run/cloister/%s%s", slash + 1, names[i]);
-		r = write_accounts(execution->root, made, accounts, row->data);
-	}
-	if (r < 0)
-		return fail(row, r, "cannot write the session's own", err);
-	int _cleanup_close_ target = cloister_path_make_file(execution->root, row->target);
-	if (target < 0)
-		return fail(row, target, "no file to mount on", err);
-	int _cleanup_close_ file = cloister_path_open_inside(execution->root, made, O_PATH | O_NOFOLLOW);
-	int _cleanup_close_ mount = file < 0 ? file : cloister_mount_clone(file, false);
-	r = mount < 0 ? mount
-	              : cloister_mount_restrict(mount, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, false);
-	if (r == 0)
-		r = cloister_mount_attach(mount, target);
-	return r < 0 ? fail(row, r, "cannot mount", err) : 0;
+	return changed ? cloister_carry_made(execution, row, text, strlen(text), err) : 0;
 }

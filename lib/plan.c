@@ -24,6 +24,7 @@ static const char *const row_names[CLOISTER_ROW_KINDS] = {
 	[CLOISTER_ROW_DIRECTORY] = "directory",
 	[CLOISTER_ROW_FILE] = "file",
 	[CLOISTER_ROW_ACCOUNT] = "account",
+	[CLOISTER_ROW_COPY] = "copy",
 	[CLOISTER_ROW_MASK] = "mask",
 	[CLOISTER_ROW_READ_ONLY] = "read-only",
 	[CLOISTER_ROW_PIVOT] = "pivot",

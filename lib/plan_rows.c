@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 
@@ -203,6 +204,30 @@ static void add_home(struct row_list *list, const struct cloister_policy *policy
 	}
 }
 
+/* The XDG base directory specification: the user's own, 0700, and gone with the session. */
+static void add_runtime_directory(struct row_list *list, const struct cloister_policy *policy)
+{
+	const struct cloister_plan *plan = list->plan;
+	char path[40], options[96];
+	bool place = plan->privileged;
+
+	snprintf(path, sizeof(path), CLOISTER_RUNTIME_DIRECTORIES "%u", plan->uid);
+	for (size_t i = 0; i < policy->n_tmpfs; i++) {
+		/* What the administrator says about this very place counts. */
+		if (strcmp(policy->tmpfs[i].path, path) == 0)
+			return;
+		place = place || strcmp(policy->tmpfs[i].path, "/run") == 0;
+	}
+	for (size_t i = 0; i < policy->n_binds; i++) {
+		if (strcmp(policy->binds[i].target, path) == 0)
+			return;
+	}
+	if (!place)
+		return;
+	snprintf(options, sizeof(options), "mode=0700,uid=%u,gid=%u,size=10%%", plan->uid, plan->gid);
+	add(list, CLOISTER_ROW_TMPFS, "", path, options)->attributes = SAFE;
+}
+
 static void add_content(struct row_list *list, const struct cloister_policy *policy,
                         const struct cloister_account *account)
 {
@@ -219,6 +244,7 @@ static void add_content(struct row_list *list, const struct cloister_policy *pol
 			snprintf(options, sizeof(options), "mode=%s", mode);
 		add(list, CLOISTER_ROW_TMPFS, "", tmpfs->path, options)->attributes = SAFE;
 	}
+	add_runtime_directory(list, policy);
 	add_home(list, policy, account);
 	for (size_t i = 0; i < policy->n_binds; i++) {
 		const struct cloister_bind *bind = &policy->binds[i];
@@ -275,31 +301,57 @@ static void add_session_files(struct row_list *list, const struct cloister_polic
 	}
 }
 
+static char *group_lines(const struct cloister_account *account)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	if (out == NULL)
+		return NULL;
+	for (size_t i = 0; i < account->n_groups; i++) {
+		bool own = account->groups[i] == account->gid;
+
+		if (account->group_names[i] != NULL && (own || account->groups[i] >= CLOISTER_FIRST_USER_GID))
+			fprintf(out, "%s:x:%u:%s\n", account->group_names[i], account->groups[i],
+			        own ? "" : account->name);
+	}
+	fputs("root:x:0:\ntty:x:5:\nnogroup:x:65534:\n", out);
+	if (fclose(out) != 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+/* The user comes first: of two lines with one id, the first one gives its name. */
 static void add_account_lines(struct row_list *list, const struct cloister_account *account)
 {
-	char _cleanup_free_ *line = NULL;
+	char _cleanup_free_ *users = NULL;
+	char _cleanup_free_ *groups = group_lines(account);
 
-	if (asprintf(&line, "%s:x:%u:%u:%s:%s:%s", account->name, account->uid, account->gid, account->gecos,
-	             account->home, account->shell) < 0) {
+	if (asprintf(&users,
+	             "%s:x:%u:%u:%s:%s:%s\nroot:x:0:0:root:/root:/bin/sh\n"
+	             "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+	             account->name, account->uid, account->gid, account->gecos, account->home, account->shell) < 0 ||
+	    groups == NULL) {
 		list->error = ENOMEM;
 		return;
 	}
 	/* A read-only rootfs without the file cannot be given one. */
 	uint32_t flags = list->plan->privileged ? 0 : CLOISTER_ROW_IF_PRESENT;
-	add(list, CLOISTER_ROW_ACCOUNT, "", "/etc/passwd", line)->flags = flags;
-	for (size_t i = 0; i < account->n_groups; i++) {
-		char _cleanup_free_ *group = NULL;
-		bool kept = account->groups[i] == account->gid || account->groups[i] >= CLOISTER_FIRST_USER_GID;
+	add(list, CLOISTER_ROW_ACCOUNT, "", "/etc/passwd", users)->flags = flags;
+	add(list, CLOISTER_ROW_ACCOUNT, "", "/etc/group", groups)->flags = flags;
+}
 
-		if (!kept || account->group_names[i] == NULL)
-			continue;
-		if (asprintf(&group, "%s:x:%u:%s", account->group_names[i], account->groups[i],
-		             account->groups[i] == account->gid ? "" : account->name) < 0) {
-			list->error = ENOMEM;
-			return;
-		}
-		add(list, CLOISTER_ROW_ACCOUNT, "", "/etc/group", group)->flags = flags;
-	}
+/* What a name service and a clock need; with rootfs = / often links into the host's /run, which is not there. */
+static void add_copies(struct row_list *list)
+{
+	static const char *const files[] = {"/etc/resolv.conf", "/etc/hosts", "/etc/localtime"};
+
+	/* The sources are opened by root alone, and a user's own rootfs is the host's as a rule. */
+	for (size_t i = 0; list->plan->privileged && i < sizeof(files) / sizeof(*files); i++)
+		add(list, CLOISTER_ROW_COPY, files[i], files[i], "");
 }
 
 static void add_closing(struct row_list *list, const struct cloister_policy *policy,
@@ -347,6 +399,7 @@ int cloister_plan_add_rows(struct cloister_plan *plan, const struct cloister_pol
 	}
 	add_session_files(&list, policy, account, facts);
 	add_account_lines(&list, account);
+	add_copies(&list);
 	add_closing(&list, policy, facts);
 	if (list.error != 0)
 		return cloister_fail(err, list.error, "plan", NULL, "no memory for the plan");

@@ -8,7 +8,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -19,6 +18,7 @@
 #include <unistd.h>
 
 #include "cloister/cleanup.h"
+#include "cloister/number.h"
 #include "cloister/path.h"
 #include "cloister/privileges.h"
 #include "cloister/terminal.h"
@@ -55,10 +55,11 @@ int cloister_terminal_allocated(char *path, size_t size)
 		return -errno;
 	for (const struct dirent *entry; r < 0 && (entry = readdir(directory)) != NULL;) {
 		unsigned number;
-		int fd = atoi(entry->d_name);
+		uint64_t fd;
 
 		/* Only a master answers; 0 to 2 are the caller's choice. */
-		if (fd <= 2 || fd == dirfd(directory) || ioctl(fd, TIOCGPTN, &number) < 0)
+		if (cloister_number_parse(entry->d_name, strlen(entry->d_name), &fd) < 0 || fd <= 2 ||
+		    ioctl((int)fd, TIOCGPTN, &number) < 0)
 			continue;
 		if ((size_t)snprintf(path, size, "/dev/pts/%u", number) < size)
 			r = 0;

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -191,10 +192,28 @@ static int open_devpts(const struct cloister_plan *plan, const struct cloister_r
 	return mount;
 }
 
+static int open_copy(const struct cloister_plan *plan, const struct cloister_row *row,
+                     const struct cloister_source_context *context, struct cloister_error *err)
+{
+	struct stat st;
+	struct cloister_error ignored = {0};
+
+	(void)context;
+	int _cleanup_close_ found = cloister_path_open_host(row->source, 0, trust_of(plan, row), &ignored);
+	/* Looked at before it is opened for reading: opening a FIFO would wait, and a device might do anything. */
+	if (found < 0 || fstat(found, &st) < 0 || !S_ISREG(st.st_mode))
+		return -ENOENT;
+	char path[40];
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", found);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? cloister_fail(err, errno, "copy", row->source, "cannot read") : fd;
+}
+
 static open_source_function *const openers[CLOISTER_ROW_KINDS] = {
 	[CLOISTER_ROW_ROOT] = open_root,     [CLOISTER_ROW_OVERLAY] = cloister_overlay_open,
 	[CLOISTER_ROW_BIND] = open_bind,     [CLOISTER_ROW_DEVICE] = open_node,
 	[CLOISTER_ROW_TERMINAL] = open_node, [CLOISTER_ROW_DEVPTS] = open_devpts,
+	[CLOISTER_ROW_COPY] = open_copy,
 };
 
 void cloister_sources_close(int *sources, size_t n)
@@ -217,6 +236,8 @@ int cloister_sources_open(const struct cloister_plan *plan, const struct cloiste
 		if (openers[row->kind] == NULL || (row->kind == CLOISTER_ROW_DEVPTS && !plan->privileged))
 			continue;
 		int fd = openers[row->kind](plan, row, context, err);
+		if (fd == -ENOENT && row->kind == CLOISTER_ROW_COPY)
+			continue;
 		if (fd < 0) {
 			cloister_sources_close(sources, plan->n_rows);
 			return fd;

@@ -16,6 +16,7 @@
 #include "cloister/cleanup.h"
 #include "cloister/config.h"
 #include "cloister/policy.h"
+#include "environment.h"
 #include "open.h"
 
 #define DATA_NAME "cloister"
@@ -122,6 +123,8 @@ static int open_isolated(pam_handle_t *pamh, const struct cloister_policy *polic
 		r = find_init(init_path, sizeof(init_path));
 	if (r == 0)
 		r = make_plan(policy, account, program, session_id, init_path, &plan, err);
+	if (r == 0 && cloister_environment_fit(pamh, plan) < 0)
+		r = cloister_fail(err, ENOMEM, "environment", NULL, "pam_putenv failed");
 	if (r == 0)
 		r = cloister_open_start(pamh, plan, program, init_path, &open, err);
 	if (r < 0)

@@ -103,6 +103,10 @@ static int run_session(char **argv, int *status, struct cloister_error *err)
 	         slash != NULL ? slash + 1 : plan->shell);
 	run.argv[0] = name;
 	setenv("SHELL", plan->shell, 1);
+	if (cloister_plan_runtime_directory(plan) != NULL)
+		setenv("XDG_RUNTIME_DIR", cloister_plan_runtime_directory(plan), 1);
+	else
+		unsetenv("XDG_RUNTIME_DIR");
 	return cloister_run(&run, status, err);
 }
 

@@ -28,11 +28,17 @@ int cloister_execute(struct cloister_execution *execution, struct cloister_error
 /* Rows whose carrying out is a file of its own. source: the row's descriptor or -1; it stays the caller's. */
 int cloister_carry_account(struct cloister_execution *execution, const struct cloister_row *row, int source,
                            struct cloister_error *err);
+int cloister_carry_copy(struct cloister_execution *execution, const struct cloister_row *row, int source,
+                        struct cloister_error *err);
 int cloister_carry_shell(struct cloister_execution *execution, const struct cloister_row *row, int source,
                          struct cloister_error *err);
 int cloister_carry_terminal(struct cloister_execution *execution, const struct cloister_row *row, int source,
                             struct cloister_error *err);
 int cloister_carry_verify(struct cloister_execution *execution, const struct cloister_row *row, int source,
                           struct cloister_error *err);
+
+/* The text as a read-only file of the session's /run, bound over row's target. */
+int cloister_carry_made(struct cloister_execution *execution, const struct cloister_row *row, const char *text,
+                        size_t length, struct cloister_error *err);
 
 #endif

@@ -18,6 +18,8 @@
 
 #define CLOISTER_SHELL_PATH   "/usr/bin/cloister-sh"
 #define CLOISTER_SESSION_FILE "/run/cloister/session"
+/* Below it, one directory for each uid: XDG_RUNTIME_DIR. */
+#define CLOISTER_RUNTIME_DIRECTORIES "/run/user/"
 
 enum cloister_row_kind {
 	CLOISTER_ROW_ROOT,      /* source, a directory, becomes the root */
@@ -33,7 +35,8 @@ enum cloister_row_kind {
 	CLOISTER_ROW_SYMLINK,   /* target -> data */
 	CLOISTER_ROW_DIRECTORY, /* an empty directory */
 	CLOISTER_ROW_FILE,      /* target with the content data */
-	CLOISTER_ROW_ACCOUNT,   /* the line data in target, a passwd(5) or group(5), where the rootfs has none for it */
+	CLOISTER_ROW_ACCOUNT,   /* the lines of data in target, a passwd(5) or group(5), where the rootfs lacks them */
+	CLOISTER_ROW_COPY,      /* a copy of the host's source, if it has one, where the rootfs has no target */
 	CLOISTER_ROW_MASK,      /* nothing to see at target */
 	CLOISTER_ROW_READ_ONLY, /* target, as it is, read-only */
 	CLOISTER_ROW_PIVOT,     /* the new root becomes /, the old one goes */
@@ -138,5 +141,11 @@ static inline void cloister_cleanup_plan(struct cloister_plan **plan)
 	cloister_plan_free(*plan);
 }
 #define _cleanup_plan_ __attribute__((cleanup(cloister_cleanup_plan)))
+
+/* The session's own XDG_RUNTIME_DIR; NULL when the plan makes none. */
+const char *cloister_plan_runtime_directory(const struct cloister_plan *plan);
+
+/* Whether the host's absolute path is the same file in the session, as far as the plan can tell. */
+bool cloister_plan_shows(const struct cloister_plan *plan, const char *path);
 
 #endif
