@@ -94,7 +94,7 @@ $(B)/probe/%: tests/probe/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -g -Wall -Wextra -static -o $@ $<
 # Linked with libsubid so that it stays loaded, and a report on it can name its functions.
-$(B)/probe/sessions: tests/probe/sessions.c Makefile
+$(B)/probe/sessions $(B)/probe/applications: $(B)/probe/%: tests/probe/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -g -Wall -Wextra $(SANITIZE) -o $@ $< -lpam -Wl,--no-as-needed -lsubid
 

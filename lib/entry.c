@@ -8,10 +8,12 @@
 #include <linux/capability.h>
 #include <linux/close_range.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cloister/privileges.h"
@@ -28,9 +30,44 @@ int cloister_entry_prepare(const struct cloister_session *session)
 	return setns(session->pidfd, flags) < 0 ? -errno : 0;
 }
 
-int cloister_entry_take_back(int own_namespace)
+int cloister_entry_children_in(int pid_namespace)
 {
-	return setns(own_namespace, CLONE_NEWPID) < 0 ? -errno : 0;
+	return setns(pid_namespace, CLONE_NEWPID) < 0 ? -errno : 0;
+}
+
+/* In the caller's memory: not even libc's exit. */
+static int end_at_once(void *unused)
+{
+	(void)unused;
+	return (int)syscall(SYS_exit, 0);
+}
+
+int cloister_entry_closed_namespace(void)
+{
+	_Alignas(16) char stack[4096];
+	sigset_t all, before;
+	siginfo_t ended;
+	char path[64];
+	int pidfd = -1;
+
+	/* No handler of the login program's may run in the child, on this stack. CLONE_VM, since a copy of its memory
+	 * is not needed, and no exit signal, since it is none of the login program's children. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	int pid = clone(end_at_once, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | CLONE_NEWPID | CLONE_PIDFD, NULL,
+	                &pidfd);
+	int code = errno;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (pid < 0)
+		return -code;
+	/* A zombie still has its namespaces. */
+	snprintf(path, sizeof(path), "/proc/%d/ns/pid", pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	code = errno;
+	while (waitid(P_PIDFD, (id_t)pidfd, &ended, WEXITED | __WALL) < 0 && errno == EINTR)
+		;
+	close(pidfd);
+	return fd < 0 ? -code : fd;
 }
 
 /*

@@ -166,7 +166,8 @@ static int same_overlay(const char *text, const char *wanted)
 	return strstr(text, state) != NULL ? -EBUSY : 0;
 }
 
-/* The first live session that shares the overlay, as a pidfd; removes the entries of dead ones on the way. */
+/* The first live session that shares the overlay (wanted; NULL: none), as a pidfd; removes the entries of dead ones on
+ * the way. */
 static int find_live(DIR *directory, const char *wanted)
 {
 	for (struct dirent *entry = readdir(directory); entry != NULL; entry = readdir(directory)) {
@@ -179,11 +180,32 @@ static int find_live(DIR *directory, const char *wanted)
 			unlinkat(dirfd(directory), entry->d_name, 0);
 			continue;
 		}
-		int r = same_overlay(text, wanted);
+		int r = wanted == NULL ? 0 : same_overlay(text, wanted);
 		if (r != 0)
 			return r < 0 ? r : TAKE_FD(pidfd);
 	}
 	return -ENOENT;
+}
+
+static int find_in_registry(const char *wanted, struct cloister_error *err)
+{
+	int registry = open_registry(err);
+
+	if (registry < 0)
+		return registry;
+	DIR *directory = fdopendir(registry);
+	if (directory == NULL) {
+		close(registry);
+		return cloister_fail(err, errno, "registry", CLOISTER_REGISTRY, "cannot read");
+	}
+	int found = find_live(directory, wanted);
+	closedir(directory);
+	return found;
+}
+
+void cloister_registry_sweep(void)
+{
+	find_in_registry(NULL, NULL);
 }
 
 int cloister_registry_find(const struct cloister_plan *plan, struct cloister_error *err)
@@ -197,16 +219,7 @@ int cloister_registry_find(const struct cloister_plan *plan, struct cloister_err
 	write_identity(out, plan);
 	if (fclose(out) != 0)
 		return cloister_fail(err, ENOMEM, "registry", NULL, "no memory");
-	int registry = open_registry(err);
-	if (registry < 0)
-		return registry;
-	DIR *directory = fdopendir(registry);
-	if (directory == NULL) {
-		close(registry);
-		return cloister_fail(err, errno, "registry", CLOISTER_REGISTRY, "cannot read");
-	}
-	int found = find_live(directory, wanted);
-	closedir(directory);
+	int found = find_in_registry(wanted, err);
 	if (found == -EBUSY)
 		return cloister_fail(err, EBUSY, "state", plan->state,
 		                     "another session of the user is on it, with other ids");

@@ -15,6 +15,9 @@ int cloister_registry_add(const struct cloister_session *session, const struct c
  */
 int cloister_registry_find(const struct cloister_plan *plan, struct cloister_error *err);
 
+/* Removes the entries of dead sessions: of login processes that ended without closing theirs. */
+void cloister_registry_sweep(void);
+
 /* A detached copy of the root mount of the session whose init a pidfd refers to. A child of its own enters that mount
  * namespace. */
 int cloister_shared_root_open(int pidfd, struct cloister_error *err);

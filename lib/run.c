@@ -119,7 +119,7 @@ static int run_and_wait(const struct cloister_run *run, struct run_state *state,
 	sigaction(SIGINT, &interrupt, NULL);
 	sigaction(SIGQUIT, &quit, NULL);
 	if (run->plan->privileged)
-		cloister_entry_take_back(state->own_pid_namespace);
+		cloister_entry_children_in(state->own_pid_namespace);
 	return r < 0 ? cloister_fail(err, -r, "entry", NULL, "cannot make or wait for the child") : 0;
 }
 

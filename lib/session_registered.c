@@ -55,6 +55,8 @@ int cloister_session_start_registered(const struct cloister_plan *plan, const ch
 		if (shared < 0 && shared != -ENOENT)
 			return shared;
 		options.shared_root = shared < 0 ? -1 : shared;
+	} else {
+		cloister_registry_sweep();
 	}
 	int r = cloister_session_start(plan, &options, &session, err);
 	if (r < 0)

@@ -3,15 +3,19 @@
  * Between open_session and close_session every fork(2) of the login process passes here. A fork that the application
  * makes is the user's child and goes into the session, or dies. A fork that another PAM module makes (pam_exec's
  * helper) stays where it is: libpam itself tells the two apart, since pam_get_data(3) answers PAM_SYSTEM_ERR to an
- * application, and to it alone.
+ * application, and to it alone. What makes a child without passing here (posix_spawn(3), vfork(2), clone(2)) can make
+ * none: between forks the opening thread's pid namespace for children is one whose init is dead.
  */
 #include "fork_handler.h"
 
+#include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "cloister/cleanup.h"
 #include "cloister/privileges.h"
 
 #define REFUSED 254
@@ -25,7 +29,9 @@ static struct cloister_armed *current;
 static bool registered;
 static bool helper;     /* the fork under way is a module's */
 static bool unprepared; /* the fork under way could not be sent into the session's pid namespace */
+static bool passed;     /* a fork of the application's went through here */
 static uint64_t effective_before;
+static _Thread_local bool closed_here; /* this thread can make children only through here */
 
 static bool called_by_application(pam_handle_t *pamh)
 {
@@ -34,10 +40,22 @@ static bool called_by_application(pam_handle_t *pamh)
 	return pam_get_data(pamh, "cloister", &data) == PAM_SYSTEM_ERR;
 }
 
+/* The session was closed from another thread than the one that opened it. */
+static void reopen_here(void)
+{
+	int _cleanup_close_ own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+
+	if (own >= 0 && cloister_entry_children_in(own) == 0)
+		closed_here = false;
+}
+
 static void before_fork(void)
 {
-	if (current == NULL || getpid() != current->session->owner)
+	if (current == NULL || getpid() != current->session->owner) {
+		if (closed_here)
+			reopen_here();
 		return;
+	}
 	helper = !called_by_application(current->pamh);
 	/* atd forks under the effective id of daemon: its privileges are there, but asleep. */
 	if (cloister_raise_permitted(&effective_before) < 0)
@@ -45,19 +63,18 @@ static void before_fork(void)
 	/* The pid namespace for children is the thread's, and this may be another thread than the one that opened the
 	 * session. */
 	if (helper)
-		unprepared = cloister_entry_take_back(current->own_pid_namespace) < 0;
+		unprepared = cloister_entry_children_in(current->own_pid_namespace) < 0;
 	else
 		unprepared = cloister_entry_prepare(current->session) < 0;
+	passed = passed || !helper;
 }
 
 static void after_fork_in_parent(void)
 {
 	if (current == NULL || getpid() != current->session->owner)
 		return;
-	/* A login program that forks by other means than fork(2) still makes children in the session's pid namespace.
-	 */
-	if (helper)
-		cloister_entry_prepare(current->session);
+	/* Another thread than the opener may make threads, and nobody would take its namespace back at the end. */
+	cloister_entry_children_in(closed_here ? current->closed_pid_namespace : current->own_pid_namespace);
 	cloister_lower_effective(effective_before);
 }
 
@@ -75,6 +92,7 @@ static void close_ours(struct cloister_armed *armed)
 	close_and_forget(&armed->session->pidfd);
 	close_and_forget(&armed->session->landlock);
 	close_and_forget(&armed->own_pid_namespace);
+	close_and_forget(&armed->closed_pid_namespace);
 	close_and_forget(&armed->pty_control);
 	close_and_forget(&armed->pty_master);
 	close_and_forget(&armed->report[0]);
@@ -89,6 +107,7 @@ static void after_fork_in_child(void)
 
 	/* Whatever this child forks in turn is where it is. */
 	current = NULL;
+	closed_here = false;
 	if (armed == NULL)
 		return;
 	if (helper) {
@@ -106,30 +125,64 @@ static void after_fork_in_child(void)
 	close_ours(armed);
 }
 
+bool cloister_fork_is_armed(void)
+{
+	return current != NULL && current->session->owner == getpid();
+}
+
 int cloister_fork_arm(struct cloister_armed *armed)
 {
 	if (current != NULL)
 		return -EBUSY;
 	if (!registered) {
 		/* glibc forgets the handlers when this module is unloaded. */
-		int r = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
-		if (r != 0)
-			return -r;
+		if (pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) != 0)
+			return -ENOMEM;
 		registered = true;
 	}
+	int r = cloister_entry_children_in(armed->closed_pid_namespace);
+	if (r < 0)
+		return r;
+	closed_here = true;
+	passed = false;
 	current = armed;
 	return 0;
 }
 
-int cloister_fork_disarm(struct cloister_armed *armed, struct cloister_error *err)
+/* What the failed entry of a child wrote. */
+static int reported(const struct cloister_armed *armed, struct cloister_error *err)
 {
 	struct entry_report report;
 
-	if (current == armed)
-		current = NULL;
 	if (armed->report[0] < 0 || read(armed->report[0], &report, sizeof(report)) != (ssize_t)sizeof(report))
 		return 0;
 	report.step[sizeof(report.step) - 1] = '\0';
 	return cloister_fail(err, report.code, "entry", NULL, "the user's process could not enter the session: %s",
 	                     report.step);
+}
+
+/* The thread that opened finds its way back when it forks next, which needs the handlers. */
+static void stay_loaded(void)
+{
+	Dl_info info;
+
+	if (dladdr(&registered, &info) != 0 && info.dli_fname != NULL)
+		(void)dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
+int cloister_fork_disarm(struct cloister_armed *armed, struct cloister_error *err)
+{
+	int r = reported(armed, err);
+
+	if (current != armed)
+		return r;
+	current = NULL;
+	if (!closed_here)
+		stay_loaded();
+	else if (cloister_entry_children_in(armed->own_pid_namespace) == 0)
+		closed_here = false;
+	if (r == 0 && !passed)
+		r = cloister_fail(err, ECHILD, "entry", NULL,
+		                  "no child came by fork(3), and by posix_spawn(3), vfork(2) or clone(2) none can");
+	return r;
 }

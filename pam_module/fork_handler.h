@@ -13,13 +13,19 @@ struct cloister_armed {
 	struct cloister_session *session;
 	struct cloister_entry entry;
 	int own_pid_namespace;
-	int pty_control; /* the relay's; -1: none */
+	int closed_pid_namespace; /* between forks: the opening thread cannot make a child but through the handlers */
+	int pty_control;          /* the relay's; -1: none */
 	int pty_master;
 	int report[2]; /* a failing entry says in it what failed */
 };
 
-/* Registers the handlers (once for a process) and arms them. armed stays the caller's and must outlive
- * cloister_fork_disarm. */
+/* Whether this process has a session open. */
+bool cloister_fork_is_armed(void);
+
+/*
+ * Registers the handlers (once for a process) and arms them; every child of the calling thread that does not come by
+ * fork(3) is impossible from then on (ENOMEM). armed stays the caller's and must outlive cloister_fork_disarm.
+ */
 int cloister_fork_arm(struct cloister_armed *armed);
 
 /* Disarms: forks are the login program's own business again. What a failed entry reported, if any, is in *err, returned

@@ -48,13 +48,14 @@ static int arm(pam_handle_t *pamh, struct cloister_open *open, struct cloister_e
 	armed->own_pid_namespace = openat(AT_FDCWD, "/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
 	if (armed->own_pid_namespace < 0)
 		return cloister_fail(err, errno, "entry", "/proc/self/ns/pid", "cannot open");
+	armed->closed_pid_namespace = cloister_entry_closed_namespace();
+	if (armed->closed_pid_namespace < 0)
+		return cloister_fail(err, -armed->closed_pid_namespace, "entry", NULL,
+		                     "cannot make a pid namespace that is closed to children");
 	if (pipe2(armed->report, O_CLOEXEC | O_NONBLOCK) < 0)
 		return cloister_fail(err, errno, "entry", NULL, "no pipe");
 	int r = cloister_fork_arm(armed);
-	if (r < 0)
-		return cloister_fail(err, -r, "entry", NULL, "cannot register for the login program's fork");
-	r = cloister_entry_prepare(open->session);
-	return r < 0 ? cloister_fail(err, -r, "entry", NULL, "cannot send children into the pid namespace") : 0;
+	return r < 0 ? cloister_fail(err, -r, "entry", NULL, "cannot register for the login program's fork") : 0;
 }
 
 int cloister_open_start(pam_handle_t *pamh, const struct cloister_plan *plan, const struct cloister_program *program,
@@ -68,6 +69,7 @@ int cloister_open_start(pam_handle_t *pamh, const struct cloister_plan *plan, co
 	open->view = (struct cloister_login_view){-1, -1, -1};
 	open->pty = (struct cloister_pty){.number = -1, .master = -1, .control = -1};
 	open->armed = (struct cloister_armed){.own_pid_namespace = -1,
+	                                      .closed_pid_namespace = -1,
 	                                      .pty_control = -1,
 	                                      .pty_master = -1,
 	                                      .report = {-1, -1}};
@@ -106,10 +108,8 @@ int cloister_open_close(struct cloister_open *open, struct cloister_error *err)
 	struct cloister_armed *armed = &open->armed;
 	int r = cloister_fork_disarm(armed, err);
 
-	/* Before the end of init, since a fork into a pid namespace whose init is dead is ENOMEM. */
-	if (armed->own_pid_namespace >= 0)
-		cloister_entry_take_back(armed->own_pid_namespace);
 	close_and_forget(&armed->own_pid_namespace);
+	close_and_forget(&armed->closed_pid_namespace);
 	close_and_forget(&armed->report[0]);
 	close_and_forget(&armed->report[1]);
 	if (open->session != NULL) {

@@ -118,6 +118,9 @@ static int open_isolated(pam_handle_t *pamh, const struct cloister_policy *polic
 	struct cloister_open *open = NULL;
 	char init_path[PATH_MAX];
 
+	if (cloister_fork_is_armed())
+		return cloister_fail(err, EBUSY, "entry", NULL,
+		                     "this process has another session open: whose child would the next fork be?");
 	int r = find_program(pamh, policy, &program, err);
 	if (r == 0)
 		r = find_init(init_path, sizeof(init_path));

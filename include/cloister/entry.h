@@ -24,13 +24,22 @@ struct cloister_entry {
 int cloister_entry_enter(const struct cloister_entry *entry, const char **step);
 
 /*
- * Sends the next children of the calling thread into the session's pid namespace (setns(2) on init's pidfd);
- * own_namespace, a descriptor of /proc/self/ns/pid, takes that back. 0 or -errno. Without privilege it
- * takes the caller itself into the session's user namespace, for good: only a program of ours that then waits and ends
- * does that.
+ * Sends the next children of the calling thread into the session's pid namespace (setns(2) on init's pidfd). 0 or
+ * -errno. Without privilege it takes the caller itself into the session's user namespace, for good: only a program of
+ * ours that then waits and ends does that.
  */
 int cloister_entry_prepare(const struct cloister_session *session);
-int cloister_entry_take_back(int own_namespace);
+
+/* Makes a pid namespace, by its descriptor (/proc/PID/ns/pid), that of the calling thread's next children. 0 or -errno.
+ */
+int cloister_entry_children_in(int pid_namespace);
+
+/*
+ * A descriptor of a pid namespace whose init is dead, or -errno. A thread that has it for its children can make none:
+ * fork(2), vfork(2) and clone(2), by whatever way they are called, are ENOMEM, a new thread EINVAL
+ * (pid_namespaces(7)). Makes a child and reaps it.
+ */
+int cloister_entry_closed_namespace(void);
 
 /* Becomes the user for good: groups, gid, uid, and proof that they cannot be regained. For our own children, not login
  * programs'. */
