@@ -2,6 +2,7 @@
 /* cloister check [USER]: what would fail, before anybody is locked out. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include "cli.h"
 #include "cloister/cleanup.h"
 #include "cloister/path.h"
+#include "cloister/sshd_config.h"
 
 static const char usage[] = "usage: cloister check [--config FILE] [USER]\n"
 			    "Checks the configuration, the user's rootfs and plan, the PAM stacks and sshd_config.\n"
@@ -122,20 +124,67 @@ static void check_pam_stack(const char *service, bool needed, struct findings *f
 	(void)findings;
 }
 
+static bool pam_stack_isolates(const char *service)
+{
+	char path[64], text[1024], module[128];
+	bool found = false;
+
+	snprintf(path, sizeof(path), "/etc/pam.d/%s", service);
+	FILE _cleanup_fclose_ *file = fopen(path, "re");
+	while (file != NULL && fgets(text, sizeof(text), file) != NULL) {
+		if (is_session_line(text, module, sizeof(module)) && strstr(module, "pam_cloister.so") != NULL)
+			found = true;
+	}
+	return found;
+}
+
+static bool sshd_says(const struct cloister_account *account, const char *keyword, const char *expected)
+{
+	char value[1024];
+
+	return cloister_sshd_value(account->name, NULL, keyword, value, sizeof(value)) == 0 &&
+	       strcmp(value, expected) == 0;
+}
+
 /* What a login shell alone cannot contain: it is never asked for a forward or for internal-sftp. */
 static void check_login_shell(const struct cloister_account *account)
 {
 	const char *slash = strrchr(account->shell, '/');
 
-	if (slash == NULL || strcmp(slash + 1, "cloister-sh") != 0)
+	if (slash == NULL || strcmp(slash + 1, "cloister-sh") != 0 || pam_stack_isolates("sshd"))
 		return;
-	printf("note: the login shell of %s is cloister-sh. Without pam_cloister.so in /etc/pam.d/sshd, forwards and "
-	       "internal-sftp\n"
-	       "      do not pass through it. In sshd_config:\n"
-	       "        Match User %s\n"
-	       "            DisableForwarding yes\n"
-	       "        Subsystem sftp /usr/lib/openssh/sftp-server\n",
-	       account->name, account->name);
+	/* What sshd cannot be asked counts as open. */
+	bool sftp_closed = sshd_says(account, "subsystem", "sftp /usr/lib/openssh/sftp-server");
+	bool forwards_closed = sshd_says(account, "disableforwarding", "yes");
+	if (sftp_closed && forwards_closed) {
+		printf("ok: the login shell of %s is cloister-sh, and sshd's own sftp and forwards are closed\n",
+		       account->name);
+		return;
+	}
+	printf("warning: the login shell of %s is cloister-sh, and /etc/pam.d/sshd has no pam_cloister.so: sshd itself "
+	       "serves\n"
+	       "      %s%s%s, outside of any session. In sshd_config:\n",
+	       account->name, sftp_closed ? "" : "internal-sftp", sftp_closed || forwards_closed ? "" : " and ",
+	       forwards_closed ? "" : "forwards (-L, -R, -D, -A, -X)");
+	if (!sftp_closed)
+		printf("        Subsystem sftp /usr/lib/openssh/sftp-server\n");
+	if (!forwards_closed)
+		printf("        Match User %s\n"
+		       "            DisableForwarding yes\n",
+		       account->name);
+}
+
+static void check_chroot(const struct cloister_account *account, struct findings *findings)
+{
+	char directory[PATH_MAX];
+
+	if (cloister_sshd_mentions("ChrootDirectory") &&
+	    cloister_sshd_value(account->name, NULL, "chrootdirectory", directory, sizeof(directory)) == 0 &&
+	    strcmp(directory, "none") != 0)
+		report_error(findings,
+		             "sshd_config: ChrootDirectory %s holds for %s, who is isolated: sshd cannot do that "
+		             "inside a session, and ssh logins are refused",
+		             directory, account->name);
 }
 
 static void check_user(const struct cli_options *options, struct findings *findings)
@@ -154,6 +203,8 @@ static void check_user(const struct cli_options *options, struct findings *findi
 		       subject.policy->isolate ? "" : "not ");
 		check_sources(subject.plan, findings);
 		check_login_shell(subject.account);
+		if (subject.policy->isolate)
+			check_chroot(subject.account, findings);
 	}
 	if (*subject.init_path != '\0') {
 		int _cleanup_close_ fd =

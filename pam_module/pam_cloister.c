@@ -16,6 +16,7 @@
 #include "cloister/cleanup.h"
 #include "cloister/config.h"
 #include "cloister/policy.h"
+#include "cloister/sshd_config.h"
 #include "environment.h"
 #include "open.h"
 
@@ -91,6 +92,27 @@ static int find_program(pam_handle_t *pamh, const struct cloister_policy *policy
 	return 0;
 }
 
+/* sshd's child would fail at it inside, where it has no CAP_SYS_CHROOT, and has nobody to tell. */
+static int refuse_chroot(pam_handle_t *pamh, const struct cloister_program *program, const char *user,
+                         struct cloister_error *err)
+{
+	const void *address = NULL;
+	char directory[PATH_MAX];
+
+	if (!program->keeps_view || !cloister_sshd_mentions("ChrootDirectory"))
+		return 0;
+	pam_get_item(pamh, PAM_RHOST, &address);
+	int r = cloister_sshd_value(user, address, "chrootdirectory", directory, sizeof(directory));
+	if (r < 0)
+		return cloister_fail(err, -r, "sshd", "/usr/sbin/sshd -T",
+		                     "cannot tell whether ChrootDirectory holds for this login");
+	if (strcmp(directory, "none") == 0)
+		return 0;
+	return cloister_fail(err, EOPNOTSUPP, "sshd", directory,
+	                     "ChrootDirectory in sshd_config cannot hold for a user who is isolated: the session has "
+	                     "a root of its own (rootfs)");
+}
+
 static int make_plan(const struct cloister_policy *policy, const struct cloister_account *account,
                      const struct cloister_program *program, const char *session_id, const char *init_path,
                      struct cloister_plan **plan, struct cloister_error *err)
@@ -122,6 +144,8 @@ static int open_isolated(pam_handle_t *pamh, const struct cloister_policy *polic
 		return cloister_fail(err, EBUSY, "entry", NULL,
 		                     "this process has another session open: whose child would the next fork be?");
 	int r = find_program(pamh, policy, &program, err);
+	if (r == 0 && program != NULL)
+		r = refuse_chroot(pamh, program, account->name, err);
 	if (r == 0)
 		r = find_init(init_path, sizeof(init_path));
 	if (r == 0)
