@@ -111,6 +111,8 @@ static int shed_privileges(const struct cloister_entry *entry, const char **step
 	*step = "capabilities";
 	if (entry->login_program)
 		keep |= CAP_BIT(CAP_SETUID) | CAP_BIT(CAP_SETGID);
+	if (entry->login_program && entry->reopens_terminal)
+		keep |= CAP_BIT(CAP_DAC_OVERRIDE);
 	r = cloister_set_capabilities(keep, false);
 	if (r < 0)
 		return r;

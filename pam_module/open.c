@@ -33,7 +33,8 @@ static int prepare_terminal(const struct cloister_plan *plan, struct cloister_op
 	return 0;
 }
 
-static int arm(pam_handle_t *pamh, struct cloister_open *open, struct cloister_error *err)
+static int arm(pam_handle_t *pamh, const struct cloister_plan *plan, struct cloister_open *open,
+               struct cloister_error *err)
 {
 	struct cloister_armed *armed = &open->armed;
 
@@ -43,6 +44,7 @@ static int arm(pam_handle_t *pamh, struct cloister_open *open, struct cloister_e
 	armed->pty_master = open->pty.master;
 	armed->entry = (struct cloister_entry){.session = open->session,
 	                                       .login_program = true,
+	                                       .reopens_terminal = plan->terminal == CLOISTER_TERMINAL_BIND,
 	                                       .pty = open->pty.number,
 	                                       .pty_fds = open->pty.fds};
 	armed->own_pid_namespace = openat(AT_FDCWD, "/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
@@ -84,7 +86,7 @@ int cloister_open_start(pam_handle_t *pamh, const struct cloister_plan *plan, co
 		                                                                 : CLOISTER_ID_BASE_DEFAULT,
 		                       err);
 	if (r == 0)
-		r = arm(pamh, open, err);
+		r = arm(pamh, plan, open, err);
 	if (r < 0) {
 		cloister_open_close(open, NULL);
 		cloister_open_free(open);

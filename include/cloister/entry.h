@@ -12,6 +12,9 @@ struct cloister_entry {
 	/* The child still has its own setuid(2) to do: it keeps CAP_SETUID and CAP_SETGID of the session's user
 	 * namespace for it. */
 	bool login_program;
+	/* It opens the user's terminal by its name before that setuid(2), as util-linux' login does: it keeps
+	 * CAP_DAC_OVERRIDE as well. */
+	bool reopens_terminal;
 	int pty;          /* number of the session's pty that becomes the controlling terminal; -1: none */
 	unsigned pty_fds; /* bit n: descriptor n (0, 1, 2) becomes that pty */
 };

@@ -15,6 +15,8 @@
 #define CLOISTER_ID_EXTENTS_MAX 340
 /* Groups below this are the host's own (docker, disk, shadow): they are shifted like root (login.defs(5), GID_MIN). */
 #define CLOISTER_FIRST_USER_GID 1000
+/* Group tty; Debian's number, and devpts' in every distribution. */
+#define CLOISTER_TTY_GID 5
 
 struct cloister_id_extent {
 	uint32_t inside;

@@ -81,6 +81,12 @@ client() {
 	CLIENT=$!
 }
 
+# in_pty COMMAND: runs a shell command line with a new pty of the host as its terminal; prints what appears there.
+in_pty() {
+	# A newer script(1) shows the end of its own input as a character.
+	timeout -k 2 30 script -qec "$1" /dev/null </dev/null | tr -d '\r' | sed 's/\^@//'
+}
+
 # What was logged since the case began.
 log_new() {
 	tail -n "+$(($(cat "$CASE_STATE/log-start") + 1))" /var/log/syslog

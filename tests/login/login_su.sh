@@ -3,11 +3,6 @@
 set -u
 . "$(dirname -- "$0")/../lib/cases.sh"
 
-# in_pty COMMAND: runs a shell command line with a new pty of the host as its terminal; prints what appears there.
-in_pty() {
-	timeout -k 2 30 script -qec "$1" /dev/null </dev/null | tr -d '\r'
-}
-
 # talk_pty COMMAND: an expect(1) conversation (standard input) with COMMAND.
 talk_pty() {
 	{

@@ -3,11 +3,6 @@
 set -u
 . "$(dirname -- "$0")/../lib/cases.sh"
 
-# in_pty COMMAND: runs a shell command line with a new pty of the host as its terminal; prints what appears there.
-in_pty() {
-	timeout -k 2 30 script -qec "$1" /dev/null </dev/null | tr -d '\r'
-}
-
 inside() {
 	[ "$(readlink /proc/1/ns/mnt)" != "$1" ] && grep -q '^mnt:' <<<"$1"
 }

@@ -1,0 +1,83 @@
+#!/bin/bash
+# The same tests with Debian 13's OpenSSH 10, linux-pam 1.7, util-linux and sudo: a tree of packages, made by
+# mmdebstrap(1), is entered by pivot_root in namespaces of its own, Cloister is built there, and files of tests/login
+# run there. One result here for each file: "ok debian13.FILE".
+# Skipped by name where no Debian registry can be reached.
+set -u
+cd -- "$(dirname -- "$0")/../.." || exit 1
+
+packages=openssh-server,openssh-client,openssh-sftp-server,libpam0g-dev,gcc,libc6-dev,make,pkg-config,libcap-dev
+packages+=,libseccomp-dev,libsubid-dev,libjson-c-dev,libcmocka-dev,scdoc,uidmap,busybox-static,expect,tmux,screen
+packages+=,socat,rsync,python3,cron,sudo,iproute2,procps,psmisc,login,util-linux,util-linux-extra,opendoas,at
+packages+=,pamtester,keyutils,strace,bsdutils,vim-tiny,less,git
+
+# Each is FILE: the name of a file in this directory.
+test_ssh_basic() { in_tree ssh_basic; }
+test_ssh_tty() { in_tree ssh_tty; }
+test_ssh_channels() { in_tree ssh_channels; }
+test_sftp_scp_forward() { in_tree sftp_scp_forward; }
+test_login_su() { in_tree login_su; }
+test_programs() { in_tree programs; }
+test_applications() { in_tree applications; }
+test_environment() { in_tree environment; }
+test_first_impressions() { in_tree first_impressions; }
+
+# The first process of the tree's pid namespace. $tree is exported.
+tree_init() {
+	set -eu
+	mount --make-rprivate /
+	mount --bind "$tree" "$tree"
+	mount -t proc proc "$tree/proc"
+	mount --rbind /sys "$tree/sys"
+	mount --rbind /dev "$tree/dev"
+	cd "$tree"
+	mkdir -p old run/sshd
+	pivot_root . old
+	umount -l /old
+	cd /src
+	export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TMPDIR=/tmp PYTHON_COLORS=0
+	unset B
+	"$@"
+}
+export -f tree_init
+
+enter() {
+	unshare --mount --pid --fork --kill-child bash -c 'tree_init "$@"' enter "$@"
+}
+
+in_tree() {
+	local status=0
+	enter timeout -k 5 200 bash "tests/login/$1.sh" >"$tree.output" 2>&1 </dev/null || status=$?
+	if [ "$status" -eq 0 ] && ! grep -q '^not ok' "$tree.output" && grep -q '^ok' "$tree.output"; then
+		echo "ok debian13.$1"
+	else
+		echo "not ok debian13.$1"
+	fi
+	sed 's/^/# /' "$tree.output"
+}
+
+names=("$@")
+[ ${#names[@]} -gt 0 ] || mapfile -t names < <(sed -n 's/^test_\([a-z0-9_]*\)().*/\1/p' "$0")
+tree=$(mktemp -d "${TMPDIR:-/tmp}/cloister-debian13.XXXXXX")
+export tree
+trap 'rm -rf --one-file-system "$tree" "$tree".*' EXIT
+chmod 0755 "$tree"
+
+if ! timeout 120 mmdebstrap --quiet --variant=apt --include="$packages" trixie "$tree" >"$tree.log" 2>&1; then
+	for name in "${names[@]}"; do
+		echo "skip debian13.$name # mmdebstrap cannot make a Debian 13 tree here: $(tail -n 1 "$tree.log")"
+	done
+	exit 0
+fi
+mkdir -p "$tree/src"
+git ls-files -zco --exclude-standard | tar -c --null -T - --ignore-failed-read 2>/dev/null | tar -x -C "$tree/src"
+if ! enter make -j2 tests >"$tree.log" 2>&1; then
+	for name in "${names[@]}"; do
+		echo "not ok debian13.$name"
+	done
+	tail -n 20 "$tree.log" | sed 's/^/# /'
+	exit 1
+fi
+for name in "${names[@]}"; do
+	"test_$name"
+done
