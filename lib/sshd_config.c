@@ -85,7 +85,7 @@ int cloister_sshd_value(const char *user, const char *address, const char *keywo
 	char connection[512], line[4096];
 	size_t length = strlen(keyword);
 	int output = -1, r = -ENOENT;
-	pid_t pid;
+	pid_t pid = -1;
 
 	if (address == NULL || *address == '\0')
 		address = "127.0.0.1";
