@@ -11,6 +11,7 @@
 
 #include "cli.h"
 #include "cloister/cleanup.h"
+#include "cloister/namespace_limits.h"
 #include "cloister/path.h"
 #include "cloister/sshd_config.h"
 
@@ -153,6 +154,10 @@ static void check_login_shell(const struct cloister_account *account)
 
 	if (slash == NULL || strcmp(slash + 1, "cloister-sh") != 0 || pam_stack_isolates("sshd"))
 		return;
+	const char *limit = cloister_namespace_limit();
+	if (limit != NULL)
+		printf("warning: the login shell of %s is cloister-sh, which works as the user: %s\n", account->name,
+		       limit);
 	/* What sshd cannot be asked counts as open. */
 	bool sftp_closed = sshd_says(account, "subsystem", "sftp /usr/lib/openssh/sftp-server");
 	bool forwards_closed = sshd_says(account, "disableforwarding", "yes");

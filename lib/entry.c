@@ -35,11 +35,16 @@ int cloister_entry_children_in(int pid_namespace)
 	return setns(pid_namespace, CLONE_NEWPID) < 0 ? -errno : 0;
 }
 
-/* In the caller's memory: not even libc's exit. */
-static int end_at_once(void *unused)
+/* In the caller's memory: nothing of libc's. */
+static int wait_for_the_end(void *unused)
 {
+	long r;
+
 	(void)unused;
-	return (int)syscall(SYS_exit, 0);
+	do {
+		r = syscall(SYS_pause);
+	} while (r < 0);
+	return (int)r;
 }
 
 int cloister_entry_closed_namespace(void)
@@ -54,16 +59,16 @@ int cloister_entry_closed_namespace(void)
 	 * is not needed, and no exit signal, since it is none of the login program's children. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
-	int pid = clone(end_at_once, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | CLONE_NEWPID | CLONE_PIDFD, NULL,
-	                &pidfd);
+	int pid = clone(wait_for_the_end, stack + sizeof(stack), CLONE_VM | CLONE_NEWPID | CLONE_PIDFD, NULL, &pidfd);
 	int code = errno;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (pid < 0)
 		return -code;
-	/* A zombie still has its namespaces. */
+	/* While it lives: root of a user namespace may not look into a zombie (ptrace(2), access mode checking). */
 	snprintf(path, sizeof(path), "/proc/%d/ns/pid", pid);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	code = errno;
+	syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
 	while (waitid(P_PIDFD, (id_t)pidfd, &ended, WEXITED | __WALL) < 0 && errno == EINTR)
 		;
 	close(pidfd);

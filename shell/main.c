@@ -14,6 +14,7 @@
 #include "cloister/cleanup.h"
 #include "cloister/config.h"
 #include "cloister/launcher.h"
+#include "cloister/namespace_limits.h"
 #include "cloister/policy.h"
 #include "cloister/run.h"
 #include "cloister/session.h"
@@ -141,6 +142,11 @@ int main(int argc, char **argv)
 		openlog("cloister-sh", LOG_PID, LOG_AUTHPRIV);
 		syslog(LOG_ERR, "session for uid %u refused: %s", getuid(), line);
 		fprintf(stderr, "cloister-sh: your session could not be started: %s\n", line);
+		const char *limit = geteuid() == 0 ? NULL : cloister_namespace_limit();
+		if (limit != NULL) {
+			syslog(LOG_ERR, "%s", limit);
+			fprintf(stderr, "cloister-sh: for the administrator: %s\n", limit);
+		}
 		return FAILED;
 	}
 	cloister_exit_like(status);

@@ -135,4 +135,31 @@ test_holes_are_named_and_closed() {
 	want_match "said" 'ok: .*sftp and forwards are closed' "$("$HOST_BUILD/cloister" check iris || true)"
 }
 
+# sysctl_of_another_kernel NAME VALUE: the test host's /proc/sys/kernel, with a sysctl that this kernel need not have.
+sysctl_of_another_kernel() {
+	mkdir -p /tmp/kernel
+	mountpoint -q /proc/sys/kernel || {
+		cp /proc/sys/kernel/{overflowuid,overflowgid,hostname,cap_last_cap,pid_max} /tmp/kernel/ 2>/dev/null || true
+		mount --bind /tmp/kernel /proc/sys/kernel
+	}
+	rm -f /tmp/kernel/*userns*
+	echo "$2" >"/proc/sys/kernel/$1"
+}
+
+# What the kernel refuses, the message says how to allow. The first limit is a real one; the others are settings of
+# other distributions' kernels, and what is tested is that they are named: init is made to fail by its absence.
+test_restricted_user_namespaces_are_named() {
+	without_pam
+	want_no_match "control: check" 'user namespaces' "$("$HOST_BUILD/cloister" check iris || true)"
+	sysctl_of_another_kernel apparmor_restrict_unprivileged_userns 1
+	want_match "AppArmor: check" 'apparmor-cloister-sh' "$("$HOST_BUILD/cloister" check iris || true)"
+	isolate iris 'rootfs = /nowhere'
+	want_match "AppArmor" 'for the administrator: AppArmor' "$(on iris 'touch ~/ran' 2>&1)"
+	sysctl_of_another_kernel unprivileged_userns_clone 0
+	want_match "Debian" 'kernel.unprivileged_userns_clone=1' "$(on iris 'touch ~/ran' 2>&1)"
+	want_match "syslog" 'kernel.unprivileged_userns_clone=1' "$(log_new)"
+	umount /proc/sys/kernel
+	[ ! -e /home/iris/ran ] || fail "user code ran"
+}
+
 run_cases "$@"

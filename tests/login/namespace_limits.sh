@@ -65,4 +65,19 @@ test_cgroup() {
 	limit_refuses cgroup
 }
 
+# The login shell alone makes its namespaces as the user, and tells her what is in the way.
+test_user_in_the_login_shell() {
+	local before output
+	directory_session
+	sed -i '/pam_cloister/d' /etc/pam.d/sshd
+	sed -i -E "s,^(iris:.*:)[^:]*\$,\\1$HOST_BUILD/cloister-sh," /etc/passwd
+	before=$(cat /proc/sys/user/max_user_namespaces)
+	echo 0 >/proc/sys/user/max_user_namespaces
+	output=$(on iris 'touch ~/ran' 2>&1 || true)
+	echo "$before" >/proc/sys/user/max_user_namespaces
+	want_match "refused" 'could not be started: namespaces: .*ENOSPC' "$output"
+	want_match "advice" 'sysctl user.max_user_namespaces=' "$output"
+	[ ! -e /home/iris/ran ] || fail "user code ran"
+}
+
 run_cases "$@"
