@@ -111,7 +111,7 @@ unit: $(UNIT)
 	@for t in $(UNIT); do echo "== $$t"; $$t || exit 1; done
 
 # ---- the two commands ----
-.PHONY: demo check needs-build needs-check
+.PHONY: demo bench check compatibility needs-build needs-check
 needs-build:
 	@tests/lib/needs.sh build
 needs-check:
@@ -119,6 +119,14 @@ needs-check:
 demo: needs-build
 	@$(MAKE) --no-print-directory -s all
 	@tests/demo.sh
+# doc/compatibility.md, from the results of a whole run.
+compatibility: needs-check
+	@$(MAKE) --no-print-directory all tests
+	tests/run.sh >$(B)/check.output || true
+	tests/compatibility.sh $(B)/check.output >doc/compatibility.md
+bench: needs-check
+	@$(MAKE) --no-print-directory -s all
+	@tests/bench/bench.sh
 check: needs-check
 	@$(MAKE) --no-print-directory all tests
 	@tests/run.sh

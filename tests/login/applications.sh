@@ -14,6 +14,7 @@ lines() {
 }
 
 # The control is the same program for a user who is not isolated: its child lives, on the host.
+# table: an application that uses posix_spawn, vfork, clone | its child cannot come to life (ENOMEM); said in syslog
 test_guard() {
 	local shape
 	pam_service shapes
@@ -28,6 +29,7 @@ test_guard() {
 	want "fork" "$(lines "fork: inside" "fork: close: success" "fork: host")" "$(applications fork)"
 }
 
+# table: an application with threads | contained with entry = child
 test_threads() {
 	pam_service shapes
 	isolate iris 'entry = child'
@@ -37,6 +39,7 @@ test_threads() {
 	want "each its thread" "$(lines "each: inside" "each: host" "each: host")" "$(applications each)"
 }
 
+# table: two sessions in turn | contained
 test_in_turn() {
 	pam_service shapes
 	isolate iris 'entry = child'
@@ -47,6 +50,7 @@ test_in_turn() {
 }
 
 # A second session beside an open one in one process is refused; the first is none the worse.
+# table: two sessions at once in one process | the second is refused
 test_two_at_once() {
 	pam_service shapes
 	isolate iris 'entry = child'
@@ -57,6 +61,7 @@ test_two_at_once() {
 	snapshot_same
 }
 
+# table: open and never close | contained; ends with the process
 test_never_closed() {
 	pam_service shapes
 	isolate iris 'entry = child'
@@ -67,12 +72,14 @@ test_never_closed() {
 	snapshot_same
 }
 
+# table: close without open | nothing happens
 test_close_without_open() {
 	pam_service shapes
 	isolate iris 'entry = child'
 	want "no open" "$(lines "no-open: close: success" "no-open: host")" "$(applications no-open)"
 }
 
+# table: close twice | the second does nothing
 test_close_twice() {
 	pam_service shapes
 	isolate iris 'entry = child'
@@ -81,6 +88,7 @@ test_close_twice() {
 	snapshot_same
 }
 
+# table: close from another process | nothing happens
 test_close_from_another_process() {
 	pam_service shapes
 	isolate iris 'entry = child'

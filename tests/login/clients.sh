@@ -17,6 +17,7 @@ is_inside() {
 	[ -n "$1" ] && [ "$1" != "$(readlink /proc/1/ns/mnt)" ]
 }
 
+# table: ssh, multiplexed | one session for a connection
 test_multiplexed() {
 	local user=iris socket=/tmp/mux first second
 	ssh -M -S "$socket" -N -f -l "$user" testhost
@@ -32,6 +33,7 @@ test_multiplexed() {
 	eventually 5 sh -c '! pgrep -x cloister-init' || fail "the session outlives the master"
 }
 
+# table: ssh -N, ssh -f | contained
 test_no_command_and_background() {
 	ssh -N -l iris testhost </dev/null &
 	local client=$!
@@ -44,6 +46,7 @@ test_no_command_and_background() {
 }
 
 # Through an isolated user's session: the second connection leaves from its network.
+# table: ssh -J, ssh -W through an isolated user | from the network of the session
 test_jump() {
 	local user
 	isolate iris 'network = host'
@@ -59,6 +62,7 @@ test_jump() {
 		"$(timeout 20 ssh -n -J iris@testhost -p 2222 nora@127.0.0.1 id -un 2>&1)"
 }
 
+# table: ssh, SendEnv and SetEnv | as without a session
 test_sent_environment() {
 	sshd_restart 'AcceptEnv LC_* PROJECT'
 	local user
@@ -69,6 +73,7 @@ test_sent_environment() {
 	done
 }
 
+# table: ssh, escapes | as without a session
 test_escapes() {
 	local output
 	output=$(timeout 20 expect -c '
@@ -83,6 +88,7 @@ test_escapes() {
 	eventually 5 sh -c '! pgrep -x cloister-init' || fail "the session is left"
 }
 
+# table: rsync | contained
 test_rsync() {
 	local user
 	mkdir -p /tmp/tree/a/b
@@ -97,6 +103,7 @@ test_rsync() {
 	done
 }
 
+# table: git clone and push | contained
 test_git() {
 	local user
 	export GIT_AUTHOR_NAME=t GIT_AUTHOR_EMAIL=t@t GIT_COMMITTER_NAME=t GIT_COMMITTER_EMAIL=t@t
@@ -117,6 +124,7 @@ test_git() {
 	done
 }
 
+# table: sshfs | contained
 test_sshfs() {
 	[ -c /dev/fuse ] || mknod /dev/fuse c 10 229 2>/dev/null || skip "no /dev/fuse can be made here"
 	local user
@@ -131,6 +139,7 @@ test_sshfs() {
 	done
 }
 
+# table: Ansible | contained
 test_ansible() {
 	local user
 	export HOME=/root ANSIBLE_HOST_KEY_CHECKING=False ANSIBLE_NOCOLOR=1 ANSIBLE_LOCALHOST_WARNING=False LC_ALL=C.UTF-8
@@ -144,6 +153,7 @@ test_ansible() {
 	want "copied" text "$(cat /home/iris/work/file)"
 }
 
+# table: paramiko | contained
 test_paramiko() {
 	local user
 	for user in $USERS; do
@@ -168,6 +178,7 @@ END
 	done
 }
 
+# table: asyncssh | contained
 test_asyncssh() {
 	local user
 	for user in $USERS; do
@@ -186,6 +197,7 @@ END
 	done
 }
 
+# table: lftp, sftp | contained
 test_lftp() {
 	local user
 	for user in $USERS; do
@@ -199,6 +211,7 @@ test_lftp() {
 
 # mosh-server puts itself into the background and goes on after the ssh login has ended: with linger = no it ends with
 # the session. That is the same as for every other process, and is documented.
+# table: mosh | contained; its server ends with the ssh login (linger = no)
 test_mosh_bootstrap() {
 	local user
 	for user in $USERS; do
@@ -209,6 +222,7 @@ test_mosh_bootstrap() {
 	eventually 5 sh -c '! pgrep -u iris -x mosh-server' || fail "iris's server outlives her session"
 }
 
+# table: ssh-agent | contained
 test_agent_with_git() {
 	local user
 	eval "$(ssh-agent -s)" >/dev/null
@@ -222,6 +236,7 @@ test_agent_with_git() {
 	return 0
 }
 
+# table: X11 forwarding, xauth | contained
 test_x11() {
 	local user server
 	sshd_restart 'X11Forwarding yes' 'X11UseLocalhost yes'
@@ -239,6 +254,7 @@ test_x11() {
 }
 
 # The way of editors that bring their own server: a script on standard input starts it, a forward leads to it.
+# table: `ssh host bash -s`, a server, ssh -L to it | contained
 test_bootstrap() {
 	local user port=4000
 	cat >/tmp/server.py <<'END'

@@ -21,6 +21,7 @@ test_no_extra_line() {
 }
 
 # The host's motd comes from pam_motd before the session; the session's own is shown when it is asked for.
+# table: motd | that of the session, by PrintMotd
 test_motd_of_the_session() {
 	rootfs_make /opt/rootfs/busybox
 	echo "motd of the rootfs" >/opt/rootfs/busybox/etc/motd
@@ -33,6 +34,7 @@ test_motd_of_the_session() {
 	want_match "control: nora" 'motd of the host' "$(screen_of nora)"
 }
 
+# table: /etc/nologin | as without a session
 test_nologin() {
 	sed -i '1i account required pam_nologin.so' /etc/pam.d/sshd
 	echo "the machine is going down" >/etc/nologin
@@ -42,6 +44,7 @@ test_nologin() {
 	want "afterwards" 0 "$(status on iris true)"
 }
 
+# table: an expired account | refused by pam_unix, before there is a session
 test_expired_account() {
 	sed -i '1i account required pam_unix.so' /etc/pam.d/sshd
 	want "before" 0 "$(status on iris true)"
@@ -53,6 +56,7 @@ test_expired_account() {
 }
 
 # A password that must be changed is changed before there is a session: with the host's passwd, in the host's shadow.
+# table: a password change at login | on the host, before the session
 test_password_change_at_login() {
 	local before
 	trap "usermod -p '*' iris" EXIT
@@ -74,6 +78,7 @@ test_password_change_at_login() {
 	[ "$(cat /home/iris/inside)" != "$(readlink /proc/1/ns/mnt)" ] || fail "not inside"
 }
 
+# table: sshd, ChrootDirectory | refused, with the reason
 test_chroot_directory_is_refused() {
 	mkdir -p /srv/root
 	sshd_restart 'LogLevel VERBOSE'

@@ -23,6 +23,7 @@ inside() {
 	[ "$(readlink /proc/1/ns/mnt)" != "$1" ] && grep -q '^mnt:' <<<"$1"
 }
 
+# table: cloister-sh alone: ssh | contained
 test_ssh_commands() {
 	without_pam
 	inside "$(on iris readlink /proc/self/ns/mnt)" || fail "not inside"
@@ -58,6 +59,7 @@ test_ssh_terminal() {
 	want_no_match "job control" 'no job control|cannot' "$output"
 }
 
+# table: cloister-sh alone: scp, sftp-server, rsync | contained
 test_transfers() {
 	without_pam
 	local option
@@ -78,6 +80,7 @@ test_transfers() {
 	cmp /tmp/numbers /home/iris/rsynced
 }
 
+# table: cloister-sh alone: login, su | contained
 test_login_and_su() {
 	without_pam
 	inside "$(in_pty "su -l iris -c 'readlink /proc/self/ns/mnt'")" || fail "su -l: not inside"
@@ -114,6 +117,7 @@ forward_reaches_host() {
 	timeout 5 ssh -W 127.0.0.1:22 "$1@testhost" </dev/null 2>/dev/null | head -n 1 | grep -q 'SSH-2.0'
 }
 
+# table: cloister-sh alone: internal-sftp, forwards | outside; `cloister check` names the lines that close them
 test_holes_are_named_and_closed() {
 	without_pam
 	sshd_restart 'Subsystem sftp internal-sftp'
@@ -148,6 +152,7 @@ sysctl_of_another_kernel() {
 
 # What the kernel refuses, the message says how to allow. The first limit is a real one; the others are settings of
 # other distributions' kernels, and what is tested is that they are named: init is made to fail by its absence.
+# table: cloister-sh alone, user namespaces restricted | refused, with what to allow
 test_restricted_user_namespaces_are_named() {
 	without_pam
 	want_no_match "control: check" 'user namespaces' "$("$HOST_BUILD/cloister" check iris || true)"

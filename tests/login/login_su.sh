@@ -37,6 +37,7 @@ test_control_su_plain_user() {
 	want_match "tty" '^/dev/pts/' "$(in_pty "su -l nora -c tty")"
 }
 
+# table: su, su -l | contained
 test_su_command() {
 	local option
 	# shellcheck disable=SC2086 # nothing, or one option
@@ -76,6 +77,7 @@ test_su_terminal_output_is_complete() {
 	want "lines" 20000 "$(in_pty "su -l iris -c 'seq 20000'" | wc -l)"
 }
 
+# table: su -l from a terminal | contained, with a pty of the session; the outer one is out of reach
 test_su_interactive() {
 	talk_pty "su -l iris" <<-'END'
 		send "sleep 100\r"
@@ -144,6 +146,7 @@ test_su_hosts_terminals_are_hidden() {
 	want_no_match "the host's tty by name" "/dev/tty[0-9]" "$(in_pty "su -l iris -c 'ls /dev'")"
 }
 
+# table: login | contained, on its terminal
 test_login() {
 	talk_pty "login -f iris" <<-'END'
 		send "readlink /proc/self/ns/mnt >namespace\r"
@@ -190,6 +193,7 @@ test_su_from_a_user_asks_nobody_else() {
 		"$(timeout 20 su -l root -c 'readlink /proc/self/ns/mnt' </dev/null)"
 }
 
+# table: runuser | contained
 test_runuser() {
 	pam_service runuser
 	pam_service runuser-l
@@ -216,6 +220,7 @@ test_sudo_is_refused_like_others() {
 }
 
 # sudo makes its own pty before the session opens, or none.
+# table: sudo -i | contained
 test_sudo_login() {
 	sudo_for_root
 	isolate iris
@@ -227,6 +232,7 @@ test_sudo_login() {
 }
 
 # An @reboot line runs as soon as cron starts.
+# table: cron | contained
 test_cron() {
 	local user
 	pam_service cron

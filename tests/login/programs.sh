@@ -16,6 +16,7 @@ sudo_for_root() {
 	chmod 0440 /etc/sudoers
 }
 
+# table: sudo -u | contained
 test_sudo_command() {
 	sudo_for_root
 	inside "$(timeout 20 sudo -u iris readlink /proc/self/ns/mnt </dev/null)" || fail "sudo -u: not inside"
@@ -24,6 +25,7 @@ test_sudo_command() {
 }
 
 # The terminal is the session's, with sudo's own pty between or without one.
+# table: sudo, with use_pty and without | contained
 test_sudo_terminal() {
 	local option
 	for option in use_pty '!use_pty'; do
@@ -34,6 +36,7 @@ test_sudo_terminal() {
 	done
 }
 
+# table: sudo, I/O logging | contained, and logged
 test_sudo_io_log() {
 	sudo_for_root 'Defaults log_input, log_output' 'Defaults iolog_dir=/var/log/sudo-io'
 	inside "$(in_pty "sudo -i -u iris readlink /proc/self/ns/mnt")" || fail "terminal: not inside"
@@ -50,6 +53,7 @@ test_sudo_leaves_nothing() {
 	snapshot_same
 }
 
+# table: su -P | contained; su says that it cannot chown its pty
 test_su_pty() {
 	inside "$(in_pty "su -P -l iris -c 'readlink /proc/self/ns/mnt'")" || fail "su -P: not inside"
 	# Its root has no power over the user's ids inside: su says that it cannot chown its pty, and goes on.
@@ -57,6 +61,7 @@ test_su_pty() {
 	want_match "tty" '/dev/pts/[0-9]+$' "$(in_pty "su -P -l iris -c tty")"
 }
 
+# table: doas | contained
 test_doas() {
 	pam_service doas
 	printf 'permit nopass root\n' >/etc/doas.conf
@@ -71,6 +76,7 @@ test_doas() {
 	snapshot_same
 }
 
+# table: at | contained
 test_at() {
 	local user daemon
 	pam_service atd

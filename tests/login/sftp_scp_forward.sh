@@ -44,10 +44,12 @@ sftp_is_inside() {
 	[ ! -e /tmp/gone ] || fail "sftp wrote to the host's /tmp"
 }
 
+# table: sshd, internal-sftp | contained
 test_internal_sftp() {
 	sftp_is_inside
 }
 
+# table: sshd, external sftp-server | contained
 test_external_sftp_server() {
 	sshd_restart 'Subsystem sftp /usr/lib/openssh/sftp-server'
 	sftp_is_inside
@@ -86,10 +88,12 @@ scp_is_inside() {
 	want "-r" leaf "$(cat /home/iris/tree/deep/leaf)"
 }
 
+# table: scp | contained
 test_scp_by_sftp() {
 	scp_is_inside -s
 }
 
+# table: scp -O | contained
 test_scp_old_protocol() {
 	scp_is_inside -O
 }
@@ -105,6 +109,7 @@ test_rsync() {
 }
 
 # -L: the connection is made from the session's network.
+# table: ssh -L | contained: leaves from the network of the session
 test_local_forward() {
 	listen_tcp 8001
 	as nora -N -L 9001:127.0.0.1:8001 </dev/null 2>/dev/null &
@@ -121,6 +126,7 @@ test_local_forward() {
 }
 
 # -R: sshd listens in the session's network.
+# table: ssh -R | contained: listens in the session
 test_remote_forward() {
 	listen_tcp 8001
 	as nora -N -R 9101:127.0.0.1:8001 </dev/null &
@@ -168,6 +174,7 @@ test_streamlocal_forward() {
 	[ ! -e /tmp/inside.sock ] || fail "the remote socket is on the host"
 }
 
+# table: ssh -A | contained; the socket is in the session
 test_agent_forwarding() {
 	local socket
 	eval "$(ssh-agent)" >/dev/null

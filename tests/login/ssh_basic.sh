@@ -144,6 +144,7 @@ test_root_files_look_like_roots() {
 	want "/ owner" 0:0 "$(on iris stat -c %u:%g /)"
 }
 
+# table: sshd, `ssh host command` | contained; exit status as without a session
 test_exit_status() {
 	local code
 	for code in 0 1 3 127 255; do

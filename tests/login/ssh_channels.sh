@@ -12,6 +12,7 @@ master_stop() {
 	timeout 10 ssh -S "/tmp/control-$1" -O exit testhost 2>/dev/null
 }
 
+# table: sshd, several channels of a connection | one session
 test_channels_share_a_session() {
 	local kind first second
 	master_start iris

@@ -80,6 +80,7 @@ test_exit_status_of_a_terminal_session() {
 	want "status" 3 "$status"
 }
 
+# table: sshd, a terminal | contained; job control, ^C, ^Z, ^\\
 test_job_control() {
 	talk iris <<-'END'
 		send "sleep 100\r"
@@ -147,6 +148,7 @@ test_window_size() {
 	END
 }
 
+# table: sshd, the connection breaks | the session ends, nothing is left
 test_hangup_ends_the_session() {
 	snapshot_before
 	talk iris <<-'END'

@@ -34,6 +34,7 @@ test_hundred_refusals_under_valgrind() {
 	done
 }
 
+# table: a PAM application that is not known | refused, with the reason (entry = child takes it)
 test_unknown_program_is_refused() {
 	isolate iris
 	pam_service sessions

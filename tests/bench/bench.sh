@@ -1,0 +1,18 @@
+#!/bin/bash
+# make bench: what a session costs, as ratios between an isolated user (iris) and one who is not (nora) in one run on one
+# throw-away host, turn by turn, so that the machine's own ups and downs meet both.
+# usage: tests/bench/bench.sh [PAIRS]
+set -u
+. "$(dirname -- "$0")/../lib/host.sh"
+
+if [ -z "${HOST_INSIDE-}" ]; then
+	host_enter "$(readlink -f -- "$0")" "$@"
+fi
+if ! output=$(host_build iris nora 2>&1); then
+	printf 'bench: cannot make the throw-away host:\n%s\n' "$output" >&2
+	exit 1
+fi
+cd / || exit 1
+host_default_configuration
+sshd_start || exit 1
+exec python3 "$HOST_TESTS/bench/measure.py" "${1:-40}"
