@@ -141,8 +141,6 @@ int cloister_pty_relay(struct cloister_pty *pty, const char *init_path, uid_t un
 		return cloister_fail(err, code, "relay", NULL, "cannot make the process");
 	}
 	pty->relay = (pid_t)pid;
-	/* The master stays open here as well: a relay that ends early must not hang up on a user's program that is
-	 * still writing. */
 	pty->control = pair[0];
 	return 0;
 }

@@ -69,20 +69,24 @@ static void before_fork(void)
 	passed = passed || !helper;
 }
 
+static void close_and_forget(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
 static void after_fork_in_parent(void)
 {
 	if (current == NULL || getpid() != current->session->owner)
 		return;
 	/* Another thread than the opener may make threads, and nobody would take its namespace back at the end. */
 	cloister_entry_children_in(closed_here ? current->closed_pid_namespace : current->own_pid_namespace);
+	/* From here on the relay's is the only one: when the outer terminal hangs up, the relay ends, and the session's
+	 * terminal hangs up too (tty_ioctl(4)). */
+	if (!helper)
+		close_and_forget(&current->pty_master);
 	cloister_lower_effective(effective_before);
-}
-
-static void close_and_forget(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
 }
 
 /* The child's copies: the control socket above all, since init ends when the last one is closed. */

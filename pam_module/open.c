@@ -41,7 +41,7 @@ static int arm(pam_handle_t *pamh, const struct cloister_plan *plan, struct cloi
 	armed->pamh = pamh;
 	armed->session = open->session;
 	armed->pty_control = open->pty.control;
-	armed->pty_master = open->pty.master;
+	armed->pty_master = TAKE_FD(open->pty.master);
 	armed->entry = (struct cloister_entry){.session = open->session,
 	                                       .login_program = true,
 	                                       .reopens_terminal = plan->terminal == CLOISTER_TERMINAL_BIND,
@@ -114,6 +114,7 @@ int cloister_open_close(struct cloister_open *open, struct cloister_error *err)
 	close_and_forget(&armed->closed_pid_namespace);
 	close_and_forget(&armed->report[0]);
 	close_and_forget(&armed->report[1]);
+	close_and_forget(&armed->pty_master);
 	if (open->session != NULL) {
 		cloister_session_end(open->session);
 		cloister_registry_remove(open->session->id);

@@ -140,6 +140,24 @@ test_hang_up() {
 	snapshot_same
 }
 
+# The outer terminal of su goes away (a closed window): the session's terminal hangs up, and su ends.
+test_hang_up_through_su() {
+	snapshot_before
+	python3 - <<'END'
+import os, pty, signal
+pid, master = pty.fork()
+if pid == 0:
+    os.execvp("su", ["su", "-l", "iris", "-c", "echo ready; exec cat"])
+got = b""
+while b"ready" not in got:
+    got += os.read(master, 100)
+os.close(master)
+signal.alarm(10)
+os.waitpid(pid, 0)
+END
+	snapshot_same
+}
+
 # linger = no: what is left behind ends with the session.
 # table: nohup, setsid | end with the session (linger = no)
 test_nohup_and_setsid_at_logout() {
