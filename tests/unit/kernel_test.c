@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -125,18 +126,24 @@ static int check_ordinary_calls(void)
 	return 0;
 }
 
+/* getpid of i386; where the call comes back, 1. */
+static int call_foreign_architecture(void)
+{
+#ifdef __x86_64__
+	long result;
+	/* cmocka's handler would take a child's fault for a test's. */
+	signal(SIGSEGV, SIG_DFL);
+	__asm__ volatile("int $0x80" : "=a"(result) : "a"(20L) : "memory", "r8", "r9", "r10", "r11");
+#else
+	raise(SIGSYS);
+#endif
+	return 1;
+}
+
 static int check_foreign_architecture(void)
 {
 	CHECK(filtered() == 0);
-#ifdef __x86_64__
-	/* getpid of i386; allowed, it would return. */
-	long result;
-	__asm__ volatile("int $0x80" : "=a"(result) : "a"(20L) : "memory", "r8", "r9", "r10", "r11");
-	return 1;
-#else
-	raise(SIGSYS);
-	return 1;
-#endif
+	return call_foreign_architecture();
 }
 
 static int check_x32(void)
@@ -151,7 +158,9 @@ static void test_seccomp(void **unused)
 	(void)unused;
 	assert_int_equal(in_child(check_refused_calls), 0);
 	assert_int_equal(in_child(check_ordinary_calls), 0);
-	assert_int_equal(in_child(check_foreign_architecture), 128 + SIGSYS);
+	/* A kernel without CONFIG_IA32_EMULATION knows no such call at all, filter or not. */
+	bool emulated = in_child(call_foreign_architecture) != 128 + SIGSEGV;
+	assert_int_equal(in_child(check_foreign_architecture), 128 + (emulated ? SIGSYS : SIGSEGV));
 	assert_int_equal(in_child(check_x32), 128 + SIGSYS);
 }
 
