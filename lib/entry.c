@@ -83,8 +83,11 @@ static int shed_host_ids(const struct cloister_session *session)
 {
 	if (!(session->namespaces & CLONE_NEWUSER) || !session->privileged)
 		return 0;
-	if (syscall(SYS_setgroups, 0, NULL) < 0 || syscall(SYS_setresgid, 0, 0, 0) < 0 ||
-	    syscall(SYS_setresuid, 0, 0, 0) < 0)
+	/* The user's groups, and what setgid(2) came to: su(1) and login(1) have done both by now, and will not again.
+	 */
+	gid_t gid = getegid() == session->gid ? session->gid : 0;
+	if (syscall(SYS_setgroups, session->n_groups, session->groups) < 0 ||
+	    syscall(SYS_setresgid, gid, gid, gid) < 0 || syscall(SYS_setresuid, 0, 0, 0) < 0)
 		return -errno;
 	return 0;
 }
@@ -192,11 +195,10 @@ int cloister_entry_enter(const struct cloister_entry *entry, const char **step)
 	return close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0 ? -errno : 0;
 }
 
-int cloister_entry_become_user(const struct cloister_session *session, const gid_t *groups, size_t n_groups,
-                               const char **step)
+int cloister_entry_become_user(const struct cloister_session *session, const char **step)
 {
 	*step = "groups";
-	if (session->privileged && syscall(SYS_setgroups, n_groups, groups) < 0)
+	if (session->privileged && syscall(SYS_setgroups, session->n_groups, session->groups) < 0)
 		return -errno;
 	*step = "gid";
 	if (syscall(SYS_setresgid, session->gid, session->gid, session->gid) < 0)

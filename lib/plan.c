@@ -54,6 +54,7 @@ void cloister_plan_free(struct cloister_plan *plan)
 		free(plan->rows[i].data);
 	}
 	free(plan->rows);
+	free(plan->groups);
 	free(plan->session_id);
 	free(plan->user);
 	free(plan->rootfs);
@@ -185,8 +186,11 @@ static int plan_texts(struct cloister_plan *plan, const struct cloister_policy *
 	plan->shell = strdup(session_shell(policy, account));
 	plan->home = strdup(account->home);
 	plan->hostname = strdup(policy->hostname);
-	if (plan->session_id == NULL || plan->user == NULL || plan->rootfs == NULL || plan->state == NULL ||
-	    plan->shell == NULL || plan->home == NULL || plan->hostname == NULL)
+	plan->groups = calloc(account->n_groups + 1, sizeof(*plan->groups));
+	for (size_t i = 0; plan->groups != NULL && i < account->n_groups; i++)
+		plan->groups[plan->n_groups++] = account->groups[i];
+	if (plan->groups == NULL || plan->session_id == NULL || plan->user == NULL || plan->rootfs == NULL ||
+	    plan->state == NULL || plan->shell == NULL || plan->home == NULL || plan->hostname == NULL)
 		return -ENOMEM;
 	return 0;
 }

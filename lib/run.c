@@ -53,7 +53,6 @@ static void __attribute__((noreturn)) run_child(const struct cloister_run *run, 
 	                               .login_program = true,
 	                               .pty = state->pty.number,
 	                               .pty_fds = state->pty.number >= 0 ? state->pty.fds : 0};
-	gid_t groups[CLOISTER_ID_EXTENTS_MAX];
 	const char *step = "entry";
 
 	signal(SIGINT, SIG_DFL);
@@ -61,14 +60,8 @@ static void __attribute__((noreturn)) run_child(const struct cloister_run *run, 
 	if (entry.pty < 0 && isatty(0))
 		take_foreground();
 	int r = cloister_entry_enter(&entry, &step);
-	if (r == 0) {
-		size_t n = run->account->n_groups < CLOISTER_ID_EXTENTS_MAX ? run->account->n_groups
-		                                                            : CLOISTER_ID_EXTENTS_MAX;
-
-		for (size_t i = 0; i < n; i++)
-			groups[i] = run->account->groups[i];
-		r = cloister_entry_become_user(state->session, groups, n, &step);
-	}
+	if (r == 0)
+		r = cloister_entry_become_user(state->session, &step);
 	if (r < 0)
 		refuse_entry(step, -r);
 	if (chdir(run->account->home) < 0)

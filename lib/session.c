@@ -204,7 +204,11 @@ int cloister_session_start(const struct cloister_plan *plan, const struct cloist
 	                                     .privileged = plan->privileged,
 	                                     .no_new_privs = plan->no_new_privs};
 	snprintf(session->id, sizeof(session->id), "%s", plan->session_id);
-	int r = build(plan, options, session, err);
+	session->groups = calloc(plan->n_groups + 1, sizeof(*session->groups));
+	for (size_t i = 0; session->groups != NULL && i < plan->n_groups; i++)
+		session->groups[session->n_groups++] = plan->groups[i];
+	int r = session->groups != NULL ? build(plan, options, session, err)
+	                                : cloister_fail(err, ENOMEM, "session", NULL, "no memory");
 	if (r < 0) {
 		cloister_session_end(session);
 		cloister_session_reap(session, FAILED_INIT_WAIT);
@@ -253,5 +257,6 @@ void cloister_session_free(struct cloister_session *session)
 	if (session->landlock >= 0)
 		close(session->landlock);
 	free(session->seccomp);
+	free(session->groups);
 	free(session);
 }

@@ -46,7 +46,6 @@ int cloister_entry_closed_namespace(void);
 
 /* Becomes the user for good: groups, gid, uid, and proof that they cannot be regained. For our own children, not login
  * programs'. */
-int cloister_entry_become_user(const struct cloister_session *session, const gid_t *groups, size_t n_groups,
-                               const char **step);
+int cloister_entry_become_user(const struct cloister_session *session, const char **step);
 
 #endif

@@ -92,6 +92,8 @@ struct cloister_plan {
 	uint64_t namespaces; /* CLONE_NEW* */
 	struct cloister_id_map uid_map;
 	struct cloister_id_map gid_map;
+	uint32_t *groups; /* the user's, as numbers inside; of the login process alone, not on the wire */
+	size_t n_groups;
 	uint64_t capabilities;
 	uint32_t terminal; /* enum cloister_terminal */
 	uint32_t timeout;  /* seconds for the whole set-up */

@@ -24,6 +24,8 @@ struct cloister_session {
 	uint64_t namespaces;
 	uint64_t capabilities;
 	uint32_t uid, gid;
+	gid_t *groups; /* the user's, as numbers inside */
+	size_t n_groups;
 	uint32_t shifted_root; /* the host id behind uid 0 inside; UINT32_MAX: not mapped */
 	bool privileged;
 	bool no_new_privs;

@@ -37,6 +37,23 @@ test_control_su_plain_user() {
 	want_match "tty" '^/dev/pts/' "$(in_pty "su -l nora -c tty")"
 }
 
+# Whichever comes first, the program's initgroups(3) or the session: the user's groups are there.
+test_supplementary_groups() {
+	groupadd -g 3100 team
+	usermod -aG team,disk iris
+	usermod -aG team,disk nora
+	local user groups
+	for user in nora iris; do
+		groups=$(printf '%s\n' disk team "$user" | sort | xargs)
+		want "$user: su" "$groups" "$(timeout 20 su -l "$user" -c 'id -Gn; id -gn >~/gid' </dev/null | tr ' ' '\n' | sort | xargs)"
+		want "$user: su, gid" "$user" "$(cat "/home/$user/gid")"
+		want "$user: runuser" "$groups" "$(timeout 20 runuser -l "$user" -c 'id -Gn' </dev/null | tr ' ' '\n' | sort | xargs)"
+		want "$user: login" "$groups" "$(printf 'id -Gn >~/groups; id -gn >~/gid\nexit\n' |
+			timeout 20 script -qec "login -f $user" /dev/null >/dev/null && tr ' ' '\n' <"/home/$user/groups" | sort | xargs)"
+		want "$user: login, gid" "$user" "$(cat "/home/$user/gid")"
+	done
+}
+
 # table: su, su -l | contained
 test_su_command() {
 	local option
