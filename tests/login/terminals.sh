@@ -86,6 +86,8 @@ test_screen() {
 			wait_for {a42b}
 			send "\001d"
 			wait_for {detached}
+			# Leaving, it throws away what was typed meanwhile.
+			wait_for {out> $}
 			send "screen -q -r work\r"
 			wait_for {a42b}
 			send "exit\r"
