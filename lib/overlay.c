@@ -163,12 +163,30 @@ static int mount_layers(const struct cloister_plan *plan, const struct cloister_
 	return mount;
 }
 
+/* What was changed counts as much as the rootfs: the user, or code from an untrusted rootfs, may have been root over it
+ * with another configuration. */
+static int check_changes(const struct cloister_plan *plan, const struct cloister_row *row, struct cloister_error *err)
+{
+	if (!(row->flags & CLOISTER_ROW_TRUSTED) || *plan->state == '\0')
+		return 0;
+	int _cleanup_close_ state = cloister_state_open(plan->state, err);
+	if (state < 0)
+		return state;
+	int _cleanup_close_ upper = openat(state, "upper", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (upper < 0)
+		return errno == ENOENT ? 0 : cloister_fail(err, errno, "state", plan->state, "cannot open upper");
+	return cloister_rootfs_trusted(upper, plan->state, err);
+}
+
 int cloister_overlay_open(const struct cloister_plan *plan, const struct cloister_row *row,
                           const struct cloister_source_context *context, struct cloister_error *err)
 {
 	bool idmapped = (row->flags & CLOISTER_ROW_IDMAP) && context->user_namespace >= 0;
 	int _cleanup_close_ lower = -1, upper = -1;
 
+	int r = check_changes(plan, row, err);
+	if (r < 0)
+		return r;
 	/* Two overlays on one upper are undefined (Documentation/filesystems/overlayfs.rst): sessions share one
 	 * instance. */
 	if (context->shared_root >= 0) {
@@ -183,7 +201,7 @@ int cloister_overlay_open(const struct cloister_plan *plan, const struct cloiste
 	if (upper_fd < 0)
 		return *plan->state != '\0' ? upper_fd
 		                            : cloister_fail(err, -upper_fd, "overlay", "tmpfs", "cannot mount");
-	int r = make_layers(upper_fd, lower_fd);
+	r = make_layers(upper_fd, lower_fd);
 	if (r < 0)
 		return cloister_fail(err, -r, "overlay", *plan->state != '\0' ? plan->state : "tmpfs",
 		                     "cannot make the upper and work directories");

@@ -84,7 +84,6 @@ static int refuse_unsupported(const struct cloister_policy *policy, const struct
 		{policy->pids_max != 0, "pids_max"},
 		{policy->cpu_max != NULL, "cpu_max"},
 		{policy->io_max != NULL, "io_max"},
-		{policy->entry == CLOISTER_ENTRY_PROCESS, "entry = process"},
 		{!facts->privileged && policy->users == CLOISTER_USERS_HOST, "users = host without root"},
 	};
 

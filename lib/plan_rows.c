@@ -54,7 +54,8 @@ bool cloister_plan_is_launcher(const char *shell)
 	return strcmp(slash != NULL ? slash + 1 : shell, "cloister-sh") == 0;
 }
 
-static void add_root(struct row_list *list, const struct cloister_policy *policy)
+static void add_root(struct row_list *list, const struct cloister_policy *policy,
+                     const struct cloister_plan_facts *facts)
 {
 	struct cloister_plan *plan = list->plan;
 	struct cloister_row *row;
@@ -78,7 +79,8 @@ static void add_root(struct row_list *list, const struct cloister_policy *policy
 	 */
 	if (plan->privileged && (plan->namespaces & CLONE_NEWUSER) && !direct)
 		row->flags |= CLOISTER_ROW_IDMAP;
-	if (policy->users == CLOISTER_USERS_HOST)
+	/* Real root, or a process with a login program's memory, will load the rootfs's libraries. */
+	if (policy->users == CLOISTER_USERS_HOST || facts->moves)
 		row->flags |= CLOISTER_ROW_TRUSTED;
 }
 
@@ -382,7 +384,7 @@ int cloister_plan_add_rows(struct cloister_plan *plan, const struct cloister_pol
 {
 	struct row_list list = {.plan = plan};
 
-	add_root(&list, policy);
+	add_root(&list, policy, facts);
 	add_dev(&list, facts);
 	add_proc(&list);
 	/* After /dev, since a file is masked with the session's own /dev/null. */

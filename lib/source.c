@@ -26,7 +26,7 @@ static enum cloister_path_trust trust_of(const struct cloister_plan *plan, const
 	return CLOISTER_PATH_NO_PLANTED_LINKS;
 }
 
-static int rootfs_trusted(int rootfs, const char *path, struct cloister_error *err)
+int cloister_rootfs_trusted(int rootfs, const char *path, struct cloister_error *err)
 {
 	/* What the name service, the dynamic loader and PAM of a root process read after it entered. */
 	static const char *const loaded[] = {".",
@@ -56,9 +56,12 @@ static int rootfs_trusted(int rootfs, const char *path, struct cloister_error *e
 			return cloister_fail(err, errno, "rootfs", path, "cannot check %s", loaded[i]);
 		}
 		if (st.st_uid != 0 || (!S_ISLNK(st.st_mode) && (st.st_mode & (S_IWGRP | S_IWOTH))))
-			return cloister_fail(err, EPERM, "rootfs", path,
-			                     "users = host needs a rootfs that only root can write, and %s is not",
-			                     loaded[i]);
+			return cloister_fail(
+				err, EPERM, "rootfs", path,
+				"only root may be able to write the rootfs, for users = host and for a login "
+				"program that is not known to fork(2) (entry = process; entry = child says that "
+				"it does), and this is not so for %s",
+				loaded[i]);
 	}
 	return 0;
 }
@@ -74,7 +77,7 @@ int cloister_rootfs_open(const struct cloister_plan *plan, const struct cloister
 			row->source);
 	if (fd < 0)
 		return fd;
-	int r = row->flags & CLOISTER_ROW_TRUSTED ? rootfs_trusted(fd, row->source, err) : 0;
+	int r = row->flags & CLOISTER_ROW_TRUSTED ? cloister_rootfs_trusted(fd, row->source, err) : 0;
 	return r < 0 ? r : TAKE_FD(fd);
 }
 

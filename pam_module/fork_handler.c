@@ -20,11 +20,6 @@
 
 #define REFUSED 254
 
-struct entry_report {
-	int code;
-	char step[32];
-};
-
 static struct cloister_armed *current;
 static bool registered;
 static bool helper;     /* the fork under way is a module's */
@@ -89,9 +84,9 @@ static void after_fork_in_parent(void)
 	cloister_lower_effective(effective_before);
 }
 
-/* The child's copies: the control socket above all, since init ends when the last one is closed. */
-static void close_ours(struct cloister_armed *armed)
+void cloister_armed_disown(struct cloister_armed *armed)
 {
+	armed->session->owner = -1;
 	close_and_forget(&armed->session->control);
 	close_and_forget(&armed->session->pidfd);
 	close_and_forget(&armed->session->landlock);
@@ -106,7 +101,7 @@ static void close_ours(struct cloister_armed *armed)
 static void after_fork_in_child(void)
 {
 	struct cloister_armed *armed = current;
-	struct entry_report report = {.code = 0};
+	struct cloister_entry_report report = {.code = 0};
 	const char *step = "pid namespace";
 
 	/* Whatever this child forks in turn is where it is. */
@@ -115,18 +110,23 @@ static void after_fork_in_child(void)
 	if (armed == NULL)
 		return;
 	if (helper) {
-		close_ours(armed);
+		cloister_armed_disown(armed);
 		cloister_lower_effective(effective_before);
 		return;
 	}
 	int r = unprepared ? -ESRCH : cloister_entry_enter(&armed->entry, &step);
 	if (r < 0) {
-		report.code = -r;
-		strncpy(report.step, step, sizeof(report.step) - 1);
+		cloister_entry_report_fill(&report, -r, step);
 		(void)!write(armed->report[1], &report, sizeof(report));
 		_exit(REFUSED);
 	}
-	close_ours(armed);
+	cloister_armed_disown(armed);
+}
+
+void cloister_entry_report_fill(struct cloister_entry_report *report, int code, const char *step)
+{
+	report->code = code;
+	strncpy(report->step, step, sizeof(report->step) - 1);
 }
 
 bool cloister_fork_is_armed(void)
@@ -156,7 +156,7 @@ int cloister_fork_arm(struct cloister_armed *armed)
 /* What the failed entry of a child wrote. */
 static int reported(const struct cloister_armed *armed, struct cloister_error *err)
 {
-	struct entry_report report;
+	struct cloister_entry_report report;
 
 	if (armed->report[0] < 0 || read(armed->report[0], &report, sizeof(report)) != (ssize_t)sizeof(report))
 		return 0;

@@ -19,6 +19,21 @@ struct cloister_armed {
 	int report[2]; /* a failing entry says in it what failed */
 };
 
+/* What a child that could not enter, or did, says through the pipe. code 0: it is inside. */
+struct cloister_entry_report {
+	int code;
+	char step[32];
+};
+
+/* Async-signal-safe. */
+void cloister_entry_report_fill(struct cloister_entry_report *report, int code, const char *step);
+
+/*
+ * In a forked child: closes its copies of what the login process holds, the control socket above all, since init ends
+ * when the last one is closed; the session is not this process's from then on, whatever its pid is inside.
+ */
+void cloister_armed_disown(struct cloister_armed *armed);
+
 /* Whether this process has a session open. */
 bool cloister_fork_is_armed(void);
 

@@ -33,8 +33,8 @@ static int prepare_terminal(const struct cloister_plan *plan, struct cloister_op
 	return 0;
 }
 
-static int arm(pam_handle_t *pamh, const struct cloister_plan *plan, struct cloister_open *open,
-               struct cloister_error *err)
+static int prepare_entry(pam_handle_t *pamh, const struct cloister_plan *plan, struct cloister_open *open,
+                         struct cloister_error *err)
 {
 	struct cloister_armed *armed = &open->armed;
 
@@ -50,12 +50,17 @@ static int arm(pam_handle_t *pamh, const struct cloister_plan *plan, struct cloi
 	armed->own_pid_namespace = openat(AT_FDCWD, "/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
 	if (armed->own_pid_namespace < 0)
 		return cloister_fail(err, errno, "entry", "/proc/self/ns/pid", "cannot open");
+	if (pipe2(armed->report, O_CLOEXEC | O_NONBLOCK) < 0)
+		return cloister_fail(err, errno, "entry", NULL, "no pipe");
+	return 0;
+}
+
+static int arm(struct cloister_armed *armed, struct cloister_error *err)
+{
 	armed->closed_pid_namespace = cloister_entry_closed_namespace();
 	if (armed->closed_pid_namespace < 0)
 		return cloister_fail(err, -armed->closed_pid_namespace, "entry", NULL,
 		                     "cannot make a pid namespace that is closed to children");
-	if (pipe2(armed->report, O_CLOEXEC | O_NONBLOCK) < 0)
-		return cloister_fail(err, errno, "entry", NULL, "no pipe");
 	int r = cloister_fork_arm(armed);
 	return r < 0 ? cloister_fail(err, -r, "entry", NULL, "cannot register for the login program's fork") : 0;
 }
@@ -86,7 +91,9 @@ int cloister_open_start(pam_handle_t *pamh, const struct cloister_plan *plan, co
 		                                                                 : CLOISTER_ID_BASE_DEFAULT,
 		                       err);
 	if (r == 0)
-		r = arm(pamh, plan, open, err);
+		r = prepare_entry(pamh, plan, open, err);
+	if (r == 0 && !program->moves)
+		r = arm(&open->armed, err);
 	if (r < 0) {
 		cloister_open_close(open, NULL);
 		cloister_open_free(open);

@@ -17,7 +17,8 @@ struct cloister_open {
 };
 
 /*
- * Carries a plan out in the login process: login view or pty, session, registry, relay, fork handler. On failure
+ * Carries a plan out in the login process: login view or pty, session, registry, relay, and the fork handler unless the
+ * program is one that moves itself (move.h). On failure
  * everything is as before. On success *out is the caller's (cloister_open_close, then cloister_open_free).
  */
 int cloister_open_start(pam_handle_t *pamh, const struct cloister_plan *plan, const struct cloister_program *program,

@@ -18,6 +18,7 @@
 #include "cloister/policy.h"
 #include "cloister/sshd_config.h"
 #include "environment.h"
+#include "move.h"
 #include "open.h"
 
 #define DATA_NAME "cloister"
@@ -74,22 +75,19 @@ static int find_init(char *path, size_t size)
 	return cloister_init_path(beside, path, size);
 }
 
-static int find_program(pam_handle_t *pamh, const struct cloister_policy *policy, const struct cloister_program **out,
-                        struct cloister_error *err)
+static const struct cloister_program *find_program(pam_handle_t *pamh, const struct cloister_policy *policy)
 {
-	static const struct cloister_program asked_for = {"child", CLOISTER_TERMINAL_NONE, false};
+	static const struct cloister_program by_child = {"child", CLOISTER_TERMINAL_NONE, false, false};
+	/* Whose its terminal is nobody knows: it is kept out, as su's. */
+	static const struct cloister_program by_process = {"process", CLOISTER_TERMINAL_RELAY, false, true};
 	const void *service = NULL;
 
 	pam_get_item(pamh, PAM_SERVICE, &service);
 	const struct cloister_program *program = cloister_program_find(service);
-	if (program == NULL && policy->entry == CLOISTER_ENTRY_CHILD)
-		program = &asked_for;
-	if (program == NULL)
-		return cloister_fail(err, EOPNOTSUPP, "entry", service,
-		                     "not a login program that is known to fork(2) the user's process; entry = child "
-		                     "says that it does");
-	*out = program;
-	return 0;
+	/* sshd is known to fork, and its monitor, with the host's keys, has no business inside. */
+	if (program != NULL && (program->keeps_view || policy->entry != CLOISTER_ENTRY_PROCESS))
+		return program;
+	return policy->entry == CLOISTER_ENTRY_CHILD ? &by_child : &by_process;
 }
 
 /* sshd's child would fail at it inside, where it has no CAP_SYS_CHROOT, and has nobody to tell. */
@@ -122,7 +120,8 @@ static int make_plan(const struct cloister_policy *policy, const struct cloister
 	                                    .session_id = session_id,
 	                                    .terminal = cloister_program_terminal(program, terminal, sizeof(terminal)),
 	                                    .init_path = init_path,
-	                                    .shell_check = true};
+	                                    .shell_check = true,
+	                                    .moves = program->moves};
 
 	int r = cloister_id_range_find(policy, account, true, &facts.range, err);
 	if (r < 0)
@@ -136,16 +135,18 @@ static int open_isolated(pam_handle_t *pamh, const struct cloister_policy *polic
                          const struct cloister_account *account, const char *session_id, struct cloister_error *err)
 {
 	struct cloister_plan _cleanup_plan_ *plan = NULL;
-	const struct cloister_program *program = NULL;
+	const struct cloister_program *program = find_program(pamh, policy);
 	struct cloister_open *open = NULL;
 	char init_path[PATH_MAX];
 
+	if (cloister_move_was_made())
+		return cloister_fail(
+			err, EBUSY, "entry", NULL,
+			"this process has been moved into a session (entry = process), and cannot come back");
 	if (cloister_fork_is_armed())
 		return cloister_fail(err, EBUSY, "entry", NULL,
 		                     "this process has another session open: whose child would the next fork be?");
-	int r = find_program(pamh, policy, &program, err);
-	if (r == 0 && program != NULL)
-		r = refuse_chroot(pamh, program, account->name, err);
+	int r = refuse_chroot(pamh, program, account->name, err);
 	if (r == 0)
 		r = find_init(init_path, sizeof(init_path));
 	if (r == 0)
@@ -156,14 +157,18 @@ static int open_isolated(pam_handle_t *pamh, const struct cloister_policy *polic
 		r = cloister_open_start(pamh, plan, program, init_path, &open, err);
 	if (r < 0)
 		return r;
-	if (pam_set_data(pamh, DATA_NAME, open, cleanup) != PAM_SUCCESS) {
-		cloister_open_close(open, NULL);
-		cloister_open_free(open);
-		return cloister_fail(err, ENOMEM, "session", NULL, "pam_set_data failed");
-	}
+	/* Before a move: from inside no line reaches the host's syslog. */
 	pam_syslog(pamh, LOG_INFO, "session %s of %s started: rootfs %s, init %d", session_id, account->name,
 	           plan->rootfs, (int)open->session->init);
-	return 0;
+	if (program->moves)
+		r = cloister_move(pamh, open, err);
+	if (r == 0 && pam_set_data(pamh, DATA_NAME, open, cleanup) != PAM_SUCCESS)
+		r = cloister_fail(err, ENOMEM, "session", NULL, "pam_set_data failed");
+	if (r < 0) {
+		cloister_open_close(open, NULL);
+		cloister_open_free(open);
+	}
+	return r;
 }
 
 /* What holds for this user: *policy stays NULL when nobody is to be isolated. */

@@ -14,18 +14,18 @@
 
 static const struct cloister_program programs[] = {
 	/* sshd's monitor forks the user's child after it opened the session, and opens ptys for it on request. */
-	{"sshd", CLOISTER_TERMINAL_LOGIN_VIEW, true},
-	{"sshd-session", CLOISTER_TERMINAL_LOGIN_VIEW, true},
+	{"sshd", CLOISTER_TERMINAL_LOGIN_VIEW, true, false},
+	{"sshd-session", CLOISTER_TERMINAL_LOGIN_VIEW, true, false},
 	/* login(1) has the user's terminal, and its child reopens it by name. */
-	{"login", CLOISTER_TERMINAL_BIND, false},
+	{"login", CLOISTER_TERMINAL_BIND, false, false},
 	/* The caller's terminal, root's as a rule, must not reach the user's programs (TIOCSTI, CVE-2016-2779). */
-	{"su", CLOISTER_TERMINAL_RELAY, false},
-	{"runuser", CLOISTER_TERMINAL_RELAY, false},
+	{"su", CLOISTER_TERMINAL_RELAY, false, false},
+	{"runuser", CLOISTER_TERMINAL_RELAY, false, false},
 	/* sudo(8) forks once, with or without a pty of its own, and lets its command have the terminal it had. */
-	{"sudo", CLOISTER_TERMINAL_RELAY, false},
-	{"doas", CLOISTER_TERMINAL_RELAY, false},
-	{"cron", CLOISTER_TERMINAL_NONE, false},
-	{"atd", CLOISTER_TERMINAL_NONE, false},
+	{"sudo", CLOISTER_TERMINAL_RELAY, false, false},
+	{"doas", CLOISTER_TERMINAL_RELAY, false, false},
+	{"cron", CLOISTER_TERMINAL_NONE, false, false},
+	{"atd", CLOISTER_TERMINAL_NONE, false, false},
 };
 static const struct {
 	const char *service, *program;

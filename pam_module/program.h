@@ -13,6 +13,8 @@ struct cloister_program {
 	enum cloister_terminal terminal;
 	/* It goes on to name /dev/pts/N after it closed its PAM session: the login view stays until it exits. */
 	bool keeps_view;
+	/* Not known to fork(2) the user's process: the login process itself is moved. */
+	bool moves;
 };
 
 /* The program of the calling process (/proc/self/exe), or else the one whose PAM service this is; NULL: unknown. */

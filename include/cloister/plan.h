@@ -113,6 +113,7 @@ struct cloister_plan_facts {
 	const char *terminal_path; /* for BIND: such as /dev/tty1 or /dev/pts/4 */
 	const char *init_path;     /* the installed cloister-init */
 	bool shell_check;          /* the user's shell must be there (not for `cloister run -- CMD`) */
+	bool moves;                /* the login process itself goes in, and loads code from the rootfs there */
 };
 
 /*

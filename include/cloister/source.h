@@ -39,4 +39,10 @@ int cloister_overlay_open(const struct cloister_plan *plan, const struct cloiste
  * root's. */
 int cloister_rootfs_open(const struct cloister_plan *plan, const struct cloister_row *row, struct cloister_error *err);
 
+/*
+ * Refuses a tree (a rootfs, or what was changed of one) in which somebody else than root could have placed what the
+ * name service, the dynamic loader and PAM of a privileged process load. path: for the message.
+ */
+int cloister_rootfs_trusted(int rootfs, const char *path, struct cloister_error *err);
+
 #endif

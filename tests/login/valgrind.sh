@@ -34,12 +34,4 @@ test_hundred_refusals_under_valgrind() {
 	done
 }
 
-# table: a PAM application that is not known | refused, with the reason (entry = child takes it)
-test_unknown_program_is_refused() {
-	isolate iris
-	pam_service sessions
-	want "status" 11 "$(status "$HOST_BUILD/probe/sessions" sessions iris 1)"
-	want_match "reason" 'refused: entry: not a login program' "$(log_new)"
-}
-
 run_cases "$@"

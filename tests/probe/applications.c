@@ -2,11 +2,13 @@
 /*
  * PAM applications of every shape, for what a session is to them. usage: applications SHAPE SERVICE USER
  * Each child says where it is: "SHAPE: inside" or "SHAPE: host"; a child that cannot be made is "SHAPE: no child:
- * ERROR".
+ * ERROR". exec: no child; the process itself becomes the user and executes the rest of the arguments.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <pthread.h>
+#include <pwd.h>
 #include <sched.h>
 #include <security/pam_appl.h>
 #include <signal.h>
@@ -256,6 +258,20 @@ static void close_elsewhere(void)
 	close_session(pamh);
 }
 
+/* As a program that becomes the user's shell does it, with a descriptor of its own that must not keep anybody waiting.
+ */
+static void become(char **command)
+{
+	struct passwd *account = getpwnam(user);
+
+	open_session();
+	if (account == NULL || initgroups(user, account->pw_gid) < 0 || setgid(account->pw_gid) < 0 ||
+	    setuid(account->pw_uid) < 0)
+		exit(13);
+	execvp(command[0], command);
+	exit(14);
+}
+
 int main(int argc, char **argv)
 {
 	static char path[4096];
@@ -264,7 +280,7 @@ int main(int argc, char **argv)
 		shape = argv[2];
 		tell();
 	}
-	if (argc != 4 || readlink("/proc/self/exe", path, sizeof(path) - 1) < 0)
+	if (argc < 4 || readlink("/proc/self/exe", path, sizeof(path) - 1) < 0)
 		return 2;
 	self = path;
 	shape = argv[1];
@@ -279,7 +295,9 @@ int main(int argc, char **argv)
 		children[i].make();
 		return 0;
 	}
-	if (strcmp(shape, "threads") == 0) {
+	if (strcmp(shape, "exec") == 0) {
+		become(argv + 4);
+	} else if (strcmp(shape, "threads") == 0) {
 		in_threads();
 	} else if (strcmp(shape, "each") == 0) {
 		each_its_thread();
