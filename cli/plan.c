@@ -4,26 +4,88 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <json-c/json.h>
+
 #include "cli.h"
 #include "cloister/cleanup.h"
 
 static const char usage[] =
 	"usage: cloister plan [--json] [--rootfs DIRECTORY] [--set KEY=VALUE]... [--config FILE] USER\n"
-	"Prints, in order, everything that a session of USER would do. Changes nothing.\n";
+	"Prints which line of which file set each value, and in order everything that a session of USER would do. "
+	"Changes "
+	"nothing.\n";
 
-static int print_plan(const struct cli_subject *subject, bool json)
+static void print_settings(const struct cloister_setting *settings, size_t n)
 {
-	char _cleanup_free_ *text = json ? cloister_plan_json(subject->plan) : cloister_plan_text(subject->plan);
+	for (size_t i = 0; i < n; i++) {
+		const struct cloister_config_entry *entry = settings[i].entry;
+
+		printf("%-20s = %-30s ", settings[i].key, settings[i].value);
+		if (entry == NULL)
+			puts("default");
+		else if (entry->section == CLOISTER_SECTION_DEFAULT)
+			printf("%s:%u [default]\n", entry->file, entry->line);
+		else
+			printf("%s:%u [%s:%s]\n", entry->file, entry->line,
+			       entry->section == CLOISTER_SECTION_USER ? "user" : "group", entry->name);
+	}
+	putchar('\n');
+}
+
+static json_object *json_settings(const struct cloister_setting *settings, size_t n)
+{
+	json_object *array = json_object_new_array();
+
+	for (size_t i = 0; i < n; i++) {
+		json_object *setting = json_object_new_object();
+
+		json_object_object_add(setting, "key", json_object_new_string(settings[i].key));
+		json_object_object_add(setting, "value", json_object_new_string(settings[i].value));
+		if (settings[i].entry != NULL) {
+			json_object_object_add(setting, "file", json_object_new_string(settings[i].entry->file));
+			json_object_object_add(setting, "line", json_object_new_uint64(settings[i].entry->line));
+		}
+		json_object_array_add(array, setting);
+	}
+	return array;
+}
+
+static int print_json(const struct cloister_plan *plan, const struct cloister_setting *settings, size_t n)
+{
+	char _cleanup_free_ *text = cloister_plan_json(plan);
+	json_object *object = text != NULL ? json_tokener_parse(text) : NULL;
+
+	if (object == NULL)
+		return -ENOMEM;
+	json_object_object_add(object, "settings", json_settings(settings, n));
+	puts(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY));
+	json_object_put(object);
+	return 0;
+}
+
+static int print_text(const struct cloister_plan *plan, const struct cloister_setting *settings, size_t n)
+{
+	char _cleanup_free_ *text = cloister_plan_text(plan);
 
 	if (text == NULL)
 		return -ENOMEM;
+	print_settings(settings, n);
+	fputs(text, stdout);
+	return 0;
+}
+
+static int print_plan(const struct cli_subject *subject, bool json)
+{
+	struct cloister_setting _cleanup_free_ *settings = NULL;
+	ssize_t n = cloister_policy_explain(subject->config, subject->account, &settings);
+
+	if (n < 0)
+		return (int)n;
 	if (!subject->policy->isolate)
 		fprintf(stderr, "cloister: note: %s is not isolated (isolate = no); this is what a session would be\n",
 		        subject->account->name);
-	fputs(text, stdout);
-	if (json)
-		putchar('\n');
-	return fflush(stdout) == 0 ? 0 : -EIO;
+	int r = json ? print_json(subject->plan, settings, (size_t)n) : print_text(subject->plan, settings, (size_t)n);
+	return r < 0 ? r : fflush(stdout) == 0 ? 0 : -EIO;
 }
 
 int cli_plan(int argc, char **argv)

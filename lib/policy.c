@@ -18,8 +18,8 @@ static bool in_group(const struct cloister_account *account, const char *group)
 	return false;
 }
 
-/* Whether a section holds for an account. Root is concerned by its own section alone. */
-static bool holds(const struct cloister_account *account, enum cloister_section_kind section, const char *name)
+bool cloister_policy_section_holds(const struct cloister_account *account, enum cloister_section_kind section,
+                                   const char *name)
 {
 	switch (section) {
 	case CLOISTER_SECTION_NONE:
@@ -55,7 +55,7 @@ static void note_faults(const struct cloister_config *config, const struct clois
 	for (size_t i = 0; i < config->n_faults; i++) {
 		const struct cloister_config_fault *fault = &config->faults[i];
 
-		if (holds(account, fault->section, fault->name))
+		if (cloister_policy_section_holds(account, fault->section, fault->name))
 			note_fault(verdict, fault->section, fault->file, fault->line, fault->text);
 	}
 }
@@ -70,7 +70,7 @@ static void apply_kind(const struct cloister_config *config, const struct cloist
 		const struct cloister_config_entry *entry = &config->entries[i];
 		struct cloister_error err = {0};
 
-		if (entry->section != kind || !holds(expansion->account, kind, entry->name))
+		if (entry->section != kind || !cloister_policy_section_holds(expansion->account, kind, entry->name))
 			continue;
 		for (size_t key = 0; key < 32 && cloister_keys[key].key != NULL; key++) {
 			if (cloister_keys[key].repeated && !replaced[key] &&

@@ -21,6 +21,10 @@ struct cloister_policy *cloister_policy_defaults(const struct cloister_expansion
 int cloister_policy_set(struct cloister_policy *policy, const char *key, const char *value,
                         const struct cloister_expansion *expansion, struct cloister_error *err);
 
+/* Whether a section holds for an account. Root is concerned by its own section alone. */
+bool cloister_policy_section_holds(const struct cloister_account *account, enum cloister_section_kind section,
+                                   const char *name);
+
 /* Empties the list of a repeated key, before a more specific section adds to it. */
 void cloister_policy_clear_list(struct cloister_policy *policy, const char *key);
 

@@ -99,6 +99,21 @@ int cloister_policy_for_user(const struct cloister_config *config, const struct 
                              const struct cloister_tokens *tokens, struct cloister_policy **out,
                              struct cloister_error *err);
 
+/* One value that holds for a user, and the line that it comes from. */
+struct cloister_setting {
+	const char *key;
+	const char *value; /* as it is written, tokens and all; of a default, as the manual has it */
+	const struct cloister_config_entry *entry; /* NULL: the default */
+};
+
+/*
+ * Which line of which file set each value, in the order of the manual: one setting for a key, or one for each line of a
+ * key that may be repeated. Pure. On success *settings is the caller's (free); what it points to belongs to config.
+ * Returns the number of settings, or -ENOMEM.
+ */
+ssize_t cloister_policy_explain(const struct cloister_config *config, const struct cloister_account *account,
+                                struct cloister_setting **settings);
+
 /*
  * Every key that the configuration knows, with a one-line help text, in the order of the manual; ends with a NULL key.
  * The manual, --help and the completion are held against it by a test.

@@ -358,6 +358,52 @@ static void test_loading(void **unused)
 	assert_int_equal(system(command), 0);
 }
 
+static const char *explained(const struct cloister_setting *settings, ssize_t n, const char *key, unsigned *line)
+{
+	static char values[256];
+
+	values[0] = '\0';
+	*line = 0;
+	for (ssize_t i = 0; i < n; i++) {
+		if (strcmp(settings[i].key, key) != 0)
+			continue;
+		size_t used = strlen(values);
+		snprintf(values + used, sizeof(values) - used, "%s%s", used > 0 ? ";" : "", settings[i].value);
+		*line = settings[i].entry != NULL ? settings[i].entry->line : 0;
+	}
+	return values;
+}
+
+static void test_explained(void **unused)
+{
+	static const char text[] = "[default]\nisolate = yes\nrootfs = /a\nbind = /x\nbind = /y\nmask = /m\n"
+				   "[group:students]\nrootfs = /b\nbind = /z\n[group:others]\nrootfs = /c\n"
+				   "[user:alice]\nhome = tmpfs\nhome = none\nmask =\n[user:bob]\nhome = bind\n";
+	struct cloister_account account = alice();
+	struct cloister_config config = {0};
+	struct cloister_setting *settings = NULL;
+	struct cloister_error err = {0};
+	unsigned line;
+
+	(void)unused;
+	assert_int_equal(cloister_config_parse(&config, text, strlen(text), "test.conf", &err), 0);
+	ssize_t n = cloister_policy_explain(&config, &account, &settings);
+	assert_true(n > 20);
+	assert_string_equal(explained(settings, n, "isolate", &line), "yes");
+	assert_int_equal(line, 2);
+	assert_string_equal(explained(settings, n, "rootfs", &line), "/b");
+	assert_int_equal(line, 8);
+	assert_string_equal(explained(settings, n, "bind", &line), "/z");
+	assert_string_equal(explained(settings, n, "home", &line), "none");
+	assert_int_equal(line, 14);
+	assert_string_equal(explained(settings, n, "mask", &line), "");
+	assert_int_equal(line, 15);
+	assert_string_equal(explained(settings, n, "users", &line), "same");
+	assert_int_equal(line, 0);
+	free(settings);
+	cloister_config_clear(&config);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -366,6 +412,7 @@ int main(void)
 		cmocka_unit_test(test_faults),       cmocka_unit_test(test_nul_is_a_fault),
 		cmocka_unit_test(test_long_input),   cmocka_unit_test(test_values),
 		cmocka_unit_test(test_hostile_home), cmocka_unit_test(test_loading),
+		cmocka_unit_test(test_explained),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
