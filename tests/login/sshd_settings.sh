@@ -43,14 +43,14 @@ test_command_of_a_key() {
 # table: ~/.ssh/rc | contained
 test_rc_file() {
 	echo "$NAMESPACE >~/rc-was-here; cat >/dev/null" >/home/iris/.ssh/rc
-	want "the command" done "$(on iris 'echo done')"
+	want "the command" 'done' "$(on iris 'echo done')"
 	inside "$(cat /home/iris/rc-was-here)" || fail "not inside"
 }
 
 # table: PermitUserEnvironment | contained; read inside
 test_user_environment() {
 	echo 'OF_FILE=yes' >/home/iris/.ssh/environment
-	want "~/.ssh/environment" yes "$(on iris "echo \$OF_FILE")"
+	want ".ssh/environment" yes "$(on iris "echo \$OF_FILE")"
 	# It is read inside: no link leads it to a file of the host's.
 	echo 'OF_HOST=yes' >/run/canary
 	ln -sf /run/canary /home/iris/.ssh/environment
@@ -64,7 +64,7 @@ test_user_environment() {
 test_permit_tty_no() {
 	sshd_restart 'PermitTTY no'
 	want_match "refused" 'PTY allocation request failed' "$(in_pty "ssh -tt iris@testhost 'echo done; exit' 2>&1")"
-	want "without" done "$(on iris 'echo done')"
+	want "without" 'done' "$(on iris 'echo done')"
 }
 
 run_cases "$@"
