@@ -225,3 +225,30 @@ int cloister_registry_find(const struct cloister_plan *plan, struct cloister_err
 		                     "another session of the user is on it, with other ids");
 	return found;
 }
+
+int cloister_registry_each(int (*visit)(void *context, const char *id, const char *entry), void *context,
+                           struct cloister_error *err)
+{
+	int r = 0, registry = open_registry(err);
+
+	if (registry < 0)
+		return registry;
+	DIR *directory = fdopendir(registry);
+	if (directory == NULL) {
+		close(registry);
+		return cloister_fail(err, errno, "registry", CLOISTER_REGISTRY, "cannot read");
+	}
+	for (struct dirent *entry = readdir(directory); entry != NULL && r == 0; entry = readdir(directory)) {
+		char text[ENTRY_MAX];
+
+		if (entry->d_name[0] == '.' || read_entry(registry, entry->d_name, text, sizeof(text)) < 0)
+			continue;
+		int _cleanup_close_ pidfd = confirm(text);
+		if (pidfd < 0)
+			unlinkat(registry, entry->d_name, 0);
+		else
+			r = visit(context, entry->d_name, text);
+	}
+	closedir(directory);
+	return r;
+}

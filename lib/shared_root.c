@@ -12,49 +12,8 @@
 #include <unistd.h>
 
 #include "cloister/cleanup.h"
+#include "cloister/descriptor.h"
 #include "registry_entries.h"
-
-union descriptor_message {
-	char bytes[CMSG_SPACE(sizeof(int))];
-	struct cmsghdr align;
-};
-
-static int send_descriptor(int socket, int fd, int code)
-{
-	union descriptor_message ancillary = {0};
-	struct iovec vector = {.iov_base = &code, .iov_len = sizeof(code)};
-	struct msghdr header = {.msg_iov = &vector, .msg_iovlen = 1};
-
-	if (fd >= 0) {
-		header.msg_control = ancillary.bytes;
-		header.msg_controllen = sizeof(ancillary.bytes);
-		struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
-	}
-	return sendmsg(socket, &header, MSG_NOSIGNAL) < 0 ? -errno : 0;
-}
-
-static int receive_descriptor(int socket)
-{
-	union descriptor_message ancillary = {0};
-	int code = EIO, fd = -1;
-	struct iovec vector = {.iov_base = &code, .iov_len = sizeof(code)};
-	struct msghdr header = {.msg_iov = &vector,
-	                        .msg_iovlen = 1,
-	                        .msg_control = ancillary.bytes,
-	                        .msg_controllen = sizeof(ancillary.bytes)};
-
-	if (recvmsg(socket, &header, MSG_CMSG_CLOEXEC) != (ssize_t)sizeof(code))
-		return -EIO;
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
-	if (code != 0 || cmsg == NULL || cmsg->cmsg_type != SCM_RIGHTS)
-		return code != 0 ? -code : -EIO;
-	memcpy(&fd, CMSG_DATA(cmsg), sizeof(fd));
-	return fd;
-}
 
 /* In a child, since a mount namespace is joined for good. It resolves one path, "/", which is the root mount of that
  * namespace. */
@@ -69,7 +28,7 @@ static void __attribute__((noreturn)) fetch_root(int pidfd, int socket)
 		if (root < 0)
 			code = errno;
 	}
-	_exit(send_descriptor(socket, root, code) < 0 ? 1 : 0);
+	_exit(cloister_descriptor_send(socket, root, code) < 0 ? 1 : 0);
 }
 
 int cloister_shared_root_open(int pidfd, struct cloister_error *err)
@@ -88,7 +47,7 @@ int cloister_shared_root_open(int pidfd, struct cloister_error *err)
 	if (pid < 0)
 		return cloister_fail(err, errno, "overlay", NULL, "cannot make a child");
 	close(TAKE_FD(theirs));
-	int fd = receive_descriptor(ours);
+	int fd = cloister_descriptor_receive(ours);
 	while (waitpid((pid_t)pid, NULL, __WALL) < 0 && errno == EINTR)
 		;
 	return fd < 0 ? cloister_fail(err, -fd, "overlay", NULL, "cannot share the user's other session's root") : fd;

@@ -17,6 +17,13 @@
 int cloister_registry_add(const struct cloister_session *session, const struct cloister_plan *plan,
                           struct cloister_error *err);
 
+/*
+ * Calls visit with each live session's id and the text of its entry ("key=value" lines), until it returns other than 0;
+ * that is then returned. Entries of dead sessions are removed. Returns 0 when all were visited, or -errno.
+ */
+int cloister_registry_each(int (*visit)(void *context, const char *id, const char *entry), void *context,
+                           struct cloister_error *err);
+
 /* Removes an entry; a missing one is no error. */
 void cloister_registry_remove(const char *id);
 
