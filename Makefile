@@ -74,7 +74,7 @@ $(B)/cloister-sh: $(call objects,$(SHELL_SRC)) $(B)/libcloister.a
 	$(CC) $(ALL_CFLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ -lcap -lseccomp -lsubid
 
 $(B)/cloister: $(call objects,$(CLI_SRC)) $(B)/libcloister.a
-	$(CC) $(ALL_CFLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ -lcap -lseccomp -lsubid -ljson-c
+	$(CC) $(ALL_CFLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ -lcap -lseccomp -lsubid -ljson-c -larchive -lcrypto
 
 # ---- manual pages ----
 .PHONY: man

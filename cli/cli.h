@@ -27,6 +27,7 @@ struct cli_options {
 int cli_run(int argc, char **argv);
 int cli_plan(int argc, char **argv);
 int cli_check(int argc, char **argv);
+int cli_image(int argc, char **argv);
 
 /* Prints "cloister: LINE" and returns CLI_FAILED. */
 int cli_fail(const struct cloister_error *err);

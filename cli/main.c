@@ -13,6 +13,7 @@ static const struct {
 	{"run", cli_run, "start a session by hand and run a command in it"},
 	{"plan", cli_plan, "show what a session of a user would do, without doing it"},
 	{"check", cli_check, "say what would fail: configuration, rootfs, PAM stack, sshd_config"},
+	{"image", cli_image, "import, list and remove root file systems"},
 };
 
 static void show_help(FILE *out)
