@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <iconv.h>
+#include <langinfo.h>
 #include <linux/capability.h>
 #include <linux/openat2.h>
 #include <locale.h>
@@ -74,9 +75,12 @@ static void catch_signals(sigset_t *waiting)
 /* Everything that would be loaded from files later. Afterwards "/" is the archive's. */
 static int load_before(struct cloister_error *err)
 {
-	/* Names in archives are UTF-8, or bytes; in the C locale libarchive would not convert the former. */
-	setlocale(LC_CTYPE, "C.UTF-8");
-	iconv_t converter = iconv_open("UTF-8", "UTF-8");
+	/*
+	 * In the C locale libarchive leaves names as the bytes that they are; with UTF-8 it would compose their accents. It
+	 * tries to convert them all the same, and iconv reads a table of modules when it is used first.
+	 */
+	setlocale(LC_ALL, "C");
+	iconv_t converter = iconv_open(nl_langinfo(CODESET), "UTF-8");
 	if (converter != (iconv_t)-1)
 		iconv_close(converter);
 	return image_stream_prepare() < 0 ? cloister_fail(err, EIO, "import", NULL, "libcrypto cannot begin") : 0;
