@@ -87,7 +87,9 @@ $(B)/man/%: doc/%.scd
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SRC))
 $(B)/tests/%_test: $(B)/obj/tests/unit/%_test.o $(B)/libcloister.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ -lcmocka -lcap -lseccomp -lsubid -ljson-c -lpam
+	$(CC) $(ALL_CFLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka -lcap -lseccomp -lsubid -ljson-c -lpam
+# The parts of the CLI that only compute.
+$(B)/tests/image_test: $(call objects,cli/image_names.c cli/image_manifest.c cli/image_json.c)
 # Small static programs that tests run inside a rootfs.
 PROBES := $(patsubst tests/probe/%.c,$(B)/probe/%,$(PROBE_SRC))
 $(B)/probe/%: tests/probe/%.c Makefile

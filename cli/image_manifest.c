@@ -53,7 +53,7 @@ static int platform_fit(json_object *entry, const char *architecture)
 	const char *its = image_json_text(platform, "architecture"), *system = image_json_text(platform, "os");
 
 	if (platform == NULL)
-		return 1;
+		return json_object_is_type(entry, json_type_object) ? 1 : 0;
 	return its != NULL && system != NULL && strcmp(its, architecture) == 0 && strcmp(system, "linux") == 0 ? 2 : 0;
 }
 

@@ -35,7 +35,8 @@ def symlink(name, target):
 
 
 def hardlink(name, target, data=b""):
-    return member(name, tarfile.LNKTYPE, link=target, data=data)
+    # Only in a pax archive is what follows taken for its contents.
+    return member(name, tarfile.LNKTYPE, link=target, data=data, pax={"comment": "pax"} if data else None)
 
 
 def tar(members):

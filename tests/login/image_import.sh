@@ -79,7 +79,7 @@ test_standard_input() {
 	want "no archive" 125 "$(status image import /etc/passwd nothing)"
 	head -c 1000000 /tmp/archive >/tmp/short
 	want "a part of one" 125 "$(status image import /tmp/short nothing)"
-	want "nothing is left" "piped redirected" "$(ls -A "$IMAGES" | xargs)"
+	want "nothing is left" $'piped\nredirected' "$(ls -A "$IMAGES")"
 }
 
 # The layers of tests/lib/archives.py, by the rules for whiteouts.
