@@ -124,7 +124,14 @@ _cloister()
 	image)
 		case $cword:${words[2]} in
 		2:*) _cloister_offer '--help' 'import ls rm' ;;
-		3:import) _filedir ;;
+		*:import)
+			case $cur in
+			-*) _cloister_offer '--replace --ref --max-size --max-files --quiet' '' ;;
+			*) _filedir ;;
+			esac
+			;;
+		*:ls) _cloister_offer '--json' '' ;;
+		*:rm) _cloister_offer '' "$(cd /var/lib/cloister/images 2>/dev/null && echo *)" ;;
 		esac
 		;;
 	esac

@@ -2,11 +2,12 @@
 # Installs the Debian packages that building ("build") and testing ("check") need, and only those that are missing.
 set -eu
 
-build_needs="gcc libc6-dev make pkg-config libpam0g-dev libcap-dev libseccomp-dev libsubid-dev libjson-c-dev scdoc
+build_needs="gcc libc6-dev make pkg-config libpam0g-dev libcap-dev libseccomp-dev libsubid-dev libjson-c-dev libarchive-dev libssl-dev scdoc
 	openssh-server openssh-client openssh-sftp-server uidmap"
 check_needs="libcmocka-dev busybox-static pamtester expect tmux socat rsync valgrind strace python3 cron sudo keyutils
 	mandoc shellcheck iproute2 procps psmisc at opendoas git sshfs ansible-core lftp mosh python3-paramiko
-	python3-asyncssh libnss-extrausers xauth xvfb x11-utils screen vim-tiny less mmdebstrap"
+	python3-asyncssh libnss-extrausers xauth xvfb x11-utils screen vim-tiny less mmdebstrap
+	skopeo umoci zstd xz-utils bzip2"
 
 wanted=
 for group in "$@"; do
