@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One member at a time: what is there is taken away, never written to or followed, and the new one is made in its place. */
+/* One member at a time: what is there is taken away, never written to or followed, and the new one is made in its
+ * place. */
 #include "image_extract.h"
 
 #include <archive_entry.h>
@@ -61,8 +62,7 @@ static void read_attributes(struct image_tree *tree, struct member *member)
 	member->mode &= ~cleared;
 	/* None is kept: trusted.overlay.* would steer a session's overlay, security.capability has no effect in a
 	 * session. */
-	tree->counts.xattrs += archive_entry_xattr_count(entry) > 0 ||
-	                       archive_entry_acl_types(entry) != 0;
+	tree->counts.xattrs += archive_entry_xattr_count(entry) > 0 || archive_entry_acl_types(entry) != 0;
 	const struct timespec modified = {.tv_sec = archive_entry_mtime(entry),
 	                                  .tv_nsec = archive_entry_mtime_nsec(entry)};
 	member->times[0] = member->times[1] = modified;
@@ -121,8 +121,8 @@ static int extract_file(struct image_tree *tree, const struct member *member, st
 	int r = make_room(tree, member, false, err);
 	if (r < 0)
 		return r;
-	int _cleanup_close_ fd = openat(member->parent, member->name,
-	                                O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int _cleanup_close_ fd =
+		openat(member->parent, member->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return fail_member(member, errno, "cannot make the file", err);
 	r = write_contents(tree, member, fd, (uint64_t)size, err);
@@ -171,9 +171,10 @@ static int extract_directory(struct image_tree *tree, const struct member *membe
 static int extract_symlink(struct image_tree *tree, const struct member *member, struct cloister_error *err)
 {
 	const char *target = archive_entry_symlink(member->entry);
-	int r = target == NULL ? fail_member(member, EBADMSG, "a symbolic link to nothing", err)
-	                       : make_room(tree, member, false, err);
 
+	if (target == NULL)
+		return fail_member(member, EBADMSG, "a symbolic link to nothing", err);
+	int r = make_room(tree, member, false, err);
 	if (r < 0)
 		return r;
 	/* What it says is for a session, which has the tree for its "/": it may be anything. */
@@ -195,7 +196,8 @@ static int extract_hardlink(struct image_tree *tree, struct member *member, stru
 	int r = image_path_normalise(archive_entry_hardlink(member->entry), target, sizeof(target));
 	if (r < 0 || *target == '\0')
 		return fail_member(member, r < 0 ? r : EISDIR,
-		                   r < 0 ? "a hard link to what is outside, or no name" : "a hard link to the root", err);
+		                   r < 0 ? "a hard link to what is outside, or no name" : "a hard link to the root",
+		                   err);
 	int own = fcntl(member->parent, F_DUPFD_CLOEXEC, 3);
 	if (own < 0)
 		return fail_member(member, errno, "no descriptor", err);

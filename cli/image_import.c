@@ -28,9 +28,9 @@
 #include "image_store.h"
 #include "image_unpack.h"
 
-/* What writing another's files as their owner needs, and nothing else. No SETFCAP: file capabilities are left out, since
- * a session has none to gain. */
-#define CAPABILITIES                                                                                \
+/* What writing another's files as their owner needs, and nothing else. No SETFCAP: file capabilities are left out,
+ * since a session has none to gain. */
+#define CAPABILITIES                                                                              \
 	(UINT64_C(1) << CAP_CHOWN | UINT64_C(1) << CAP_DAC_OVERRIDE | UINT64_C(1) << CAP_FOWNER | \
 	 UINT64_C(1) << CAP_FSETID)
 /* Seconds of CPU time; bytes of memory, which xz and zstd with large windows need; descriptors, one for each level that
@@ -76,8 +76,8 @@ static void catch_signals(sigset_t *waiting)
 static int load_before(struct cloister_error *err)
 {
 	/*
-	 * In the C locale libarchive leaves names as the bytes that they are; with UTF-8 it would compose their accents. It
-	 * tries to convert them all the same, and iconv reads a table of modules when it is used first.
+	 * In the C locale libarchive leaves names as the bytes that they are; with UTF-8 it would compose their
+	 * accents. It tries to convert them all the same, and iconv reads a table of modules when it is used first.
 	 */
 	setlocale(LC_ALL, "C");
 	iconv_t converter = iconv_open(nl_langinfo(CODESET), "UTF-8");
@@ -104,8 +104,8 @@ static int open_source(struct import *import, struct cloister_error *err)
 {
 	const char *source = import->options->source;
 	struct stat st, marker;
-	int _cleanup_close_ opened = strcmp(source, "-") == 0 ? dup(STDIN_FILENO)
-	                                                      : open(source, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	int _cleanup_close_ opened =
+		strcmp(source, "-") == 0 ? dup(STDIN_FILENO) : open(source, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 
 	if (opened < 0 || fstat(opened, &st) < 0)
 		return cloister_fail(err, errno, "import", source, "cannot open");

@@ -94,8 +94,8 @@ static int unpack_layers(struct image_unpacking *unpacking, const struct image_p
 
 		if (size == UINT64_MAX)
 			unpacking->progress_total = 0;
-		if (size == UINT64_MAX ||
-		    __builtin_add_overflow(unpacking->progress_total, size * (i == 0 ? 1 : 2), &unpacking->progress_total))
+		if (size == UINT64_MAX || __builtin_add_overflow(unpacking->progress_total, size * (i == 0 ? 1 : 2),
+		                                                 &unpacking->progress_total))
 			break;
 	}
 	for (size_t i = 0; i < manifest->n_layers && r == 0; i++) {
@@ -152,8 +152,8 @@ int image_unpack_index(struct image_unpacking *unpacking, const struct image_par
 	return r;
 }
 
-int image_unpack_saved(struct image_unpacking *unpacking, const struct image_parts *parts, const char *text, size_t size,
-                       struct cloister_error *err)
+int image_unpack_saved(struct image_unpacking *unpacking, const struct image_parts *parts, const char *text,
+                       size_t size, struct cloister_error *err)
 {
 	struct image_manifest manifest = {0};
 	int r = image_saved_parse(text, size, unpacking->job->choice.reference, &manifest, err);

@@ -123,7 +123,8 @@ int image_index_choose(const char *text, size_t size, const struct image_choice 
 static int make_layers(struct image_manifest *manifest, size_t n, struct cloister_error *err)
 {
 	if (n == 0 || n > IMAGE_LAYERS_MAX)
-		return cloister_fail(err, EINVAL, "manifest", NULL, "%zu layers; 1 to %d are taken", n, IMAGE_LAYERS_MAX);
+		return cloister_fail(err, EINVAL, "manifest", NULL, "%zu layers; 1 to %d are taken", n,
+		                     IMAGE_LAYERS_MAX);
 	manifest->layers = calloc(n, sizeof(*manifest->layers));
 	if (manifest->layers == NULL)
 		return cloister_fail(err, ENOMEM, "manifest", NULL, "no memory");
@@ -141,7 +142,7 @@ static int fill_manifest(json_object *root, struct image_manifest *manifest, str
 	int r = parse_descriptor(config, &manifest->config, err);
 	if (r == 0)
 		r = make_layers(manifest, json_object_array_length(layers), err);
-	for (size_t i = 0; i < manifest->n_layers && r == 0; i++)
+	for (size_t i = 0; r == 0 && manifest->layers != NULL && i < manifest->n_layers; i++)
 		r = parse_descriptor(json_object_array_get_idx(layers, i), &manifest->layers[i].blob, err);
 	return r;
 }
@@ -208,12 +209,12 @@ static int fill_saved(json_object *entry, struct image_manifest *manifest, struc
 	manifest->config.size = UINT64_MAX;
 	digest_of_name(manifest->config_member, manifest->config.digest);
 	r = make_layers(manifest, json_object_array_length(layers), err);
-	for (size_t i = 0; i < manifest->n_layers && r == 0; i++) {
+	for (size_t i = 0; r == 0 && manifest->layers != NULL && i < manifest->n_layers; i++) {
 		struct image_layer_entry *layer = &manifest->layers[i];
 
 		layer->blob.size = UINT64_MAX;
 		r = copy_member(image_json_string(json_object_array_get_idx(layers, i)), &layer->member, err);
-		if (r == 0 && strncmp(layer->member, "blobs/", 6) == 0)
+		if (r == 0 && layer->member != NULL && strncmp(layer->member, "blobs/", 6) == 0)
 			digest_of_name(layer->member, layer->blob.digest);
 	}
 	return r;
@@ -257,11 +258,12 @@ int image_config_parse(const char *text, size_t size, const char *architecture, 
 	const char *its = image_json_text(root, "architecture"), *system = image_json_text(root, "os");
 	if ((its != NULL && *its != '\0' && strcmp(its, architecture) != 0) ||
 	    (system != NULL && *system != '\0' && strcmp(system, "linux") != 0))
-		return cloister_fail(err, ENOEXEC, "config", NULL, "the image is for %s/%s, and this machine is linux/%s",
+		return cloister_fail(err, ENOEXEC, "config", NULL,
+		                     "the image is for %s/%s, and this machine is linux/%s",
 		                     system != NULL ? system : "linux", its != NULL ? its : "?", architecture);
 	json_object *rootfs = image_json_member(root, "rootfs", json_type_object);
 	json_object *ids = image_json_member(rootfs, "diff_ids", json_type_array);
-	if (ids == NULL || json_object_array_length(ids) != manifest->n_layers)
+	if (ids == NULL || manifest->layers == NULL || json_object_array_length(ids) != manifest->n_layers)
 		return cloister_fail(err, EINVAL, "config", NULL, "its diff_ids are not one for each layer");
 	for (size_t i = 0; i < manifest->n_layers; i++) {
 		const char *id = image_json_string(json_object_array_get_idx(ids, i));

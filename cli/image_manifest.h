@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The JSON of OCI layouts and of docker save's archives (image-spec: image-index.md, manifest.md, config.md). Pure: text
- * to data, and every text may be hostile.
+ * The JSON of OCI layouts and of docker save's archives (image-spec: image-index.md, manifest.md, config.md). Pure:
+ * text to data, and every text may be hostile.
  */
 #ifndef CLOISTER_IMAGE_MANIFEST_H
 #define CLOISTER_IMAGE_MANIFEST_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Where the parts of an image come from: an OCI directory, of which each file is asked for, or an archive, which is read
- * anew for each. */
+/* Where the parts of an image come from: an OCI directory, of which each file is asked for, or an archive, which is
+ * read anew for each. */
 #include <archive_entry.h>
 #include <errno.h>
 #include <limits.h>
@@ -87,7 +87,8 @@ static int list_member(struct listing *listing, struct archive_entry *entry, str
 	if (!is_image_member(path))
 		return 0;
 	if (listing->n == MEMBERS_MAX)
-		return cloister_fail(err, EFBIG, "archive", NULL, "an image's archive with more than %d members", MEMBERS_MAX);
+		return cloister_fail(err, EFBIG, "archive", NULL, "an image's archive with more than %d members",
+		                     MEMBERS_MAX);
 	if (listing->n == listing->size) {
 		size_t size = listing->size == 0 ? 64 : 2 * listing->size;
 		struct listed *members = reallocarray(listing->members, size, sizeof(*members));
@@ -130,12 +131,12 @@ static int open_archive(struct archive **out, struct cloister_error *err)
 /* Ends at the first name that no image's archive has, which is an ordinary tarball's first or second. */
 static int list_archive(struct listing *listing, struct cloister_error *err)
 {
-	struct archive *archive;
+	struct archive *archive = NULL;
 	struct archive_entry *entry;
 	int more = 1, r = open_archive(&archive, err);
 
 	/* What is no archive at all is told when it is unpacked. */
-	if (r < 0)
+	if (r < 0 || archive == NULL)
 		return 0;
 	listing->is_image = false;
 	while (more == 1 && (r = archive_read_next_header(archive, &entry)) >= ARCHIVE_WARN && r != ARCHIVE_EOF)
@@ -171,7 +172,8 @@ static int open_member(struct image_unpacking *unpacking, void *context, const c
 	snprintf(blob_name, sizeof(blob_name), "blobs/sha256/%s", blob->digest);
 	const struct listed *member = find_member(context, name != NULL ? name : blob_name);
 	if (member == NULL)
-		return cloister_fail(err, ENOENT, "archive", name != NULL ? name : blob_name, "it is not in the archive");
+		return cloister_fail(err, ENOENT, "archive", name != NULL ? name : blob_name,
+		                     "it is not in the archive");
 	int r = open_archive(&part->archive, err);
 	while (r == 0 && (r = archive_read_next_header(part->archive, &entry)) >= ARCHIVE_WARN && r != ARCHIVE_EOF) {
 		const char *found = archive_entry_pathname(entry);
@@ -197,7 +199,8 @@ int image_unpack_archive(struct image_unpacking *unpacking, struct cloister_erro
 
 	int r = list_archive(&listing, err);
 	/* Newer archives of docker save are both; the layout has digests of the layers as they lie there. */
-	const char *index = listing.is_image && find_member(&listing, "oci-layout") != NULL ? "index.json" : "manifest.json";
+	const char *index =
+		listing.is_image && find_member(&listing, "oci-layout") != NULL ? "index.json" : "manifest.json";
 	if (r == 0 && listing.is_image && find_member(&listing, index) != NULL) {
 		r = image_part_text(unpacking, &parts, index, &unknown, &text, &size, err);
 		if (r == 0)

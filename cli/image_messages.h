@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the importing process and its sandbox say to each other. The sandbox's words are as little trusted as the archive. */
+/* What the importing process and its sandbox say to each other. The sandbox's words are as little trusted as the
+ * archive. */
 #ifndef CLOISTER_IMAGE_MESSAGES_H
 #define CLOISTER_IMAGE_MESSAGES_H
 
@@ -24,9 +25,9 @@ struct image_job {
 
 enum image_message_kind {
 	IMAGE_MESSAGE_PROGRESS = 1, /* done of total bytes; total 0: not known */
-	IMAGE_MESSAGE_WANT,         /* a blob by its digest, or index.json when that is empty; a descriptor is the answer */
-	IMAGE_MESSAGE_DONE,         /* counts, what the digest is of, and the digest */
-	IMAGE_MESSAGE_FAILED,       /* error */
+	IMAGE_MESSAGE_WANT,   /* a blob by its digest, or index.json when that is empty; a descriptor is the answer */
+	IMAGE_MESSAGE_DONE,   /* counts, what the digest is of, and the digest */
+	IMAGE_MESSAGE_FAILED, /* error */
 };
 
 enum image_digest_of {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Names that an archive gives are only ever compared and cut, never handed to the kernel before they are checked here. */
+/* Names that an archive gives are only ever compared and cut, never handed to the kernel before they are checked here.
+ */
 #include "image_names.h"
 
 #include <errno.h>
@@ -103,9 +104,10 @@ const char *image_architecture(const char *machine)
 {
 	static const struct {
 		const char *machine, *architecture;
-	} names[] = {{"x86_64", "amd64"},     {"aarch64", "arm64"},    {"armv7l", "arm"},  {"armv6l", "arm"},
-	             {"i686", "386"},         {"i586", "386"},         {"i386", "386"},    {"ppc64le", "ppc64le"},
-	             {"loongarch64", "loong64"}, {"mips64", "mips64le"}};
+	} names[] = {{"x86_64", "amd64"},   {"aarch64", "arm64"},   {"armv7l", "arm"},
+	             {"armv6l", "arm"},     {"i686", "386"},        {"i586", "386"},
+	             {"i386", "386"},       {"ppc64le", "ppc64le"}, {"loongarch64", "loong64"},
+	             {"mips64", "mips64le"}};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		if (strcmp(machine, names[i].machine) == 0)

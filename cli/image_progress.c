@@ -31,8 +31,8 @@ const char *image_size_text(uint64_t bytes, char *text, size_t size)
 
 void image_progress_start(struct image_progress *progress, const char *what, bool quiet)
 {
-	*progress = (struct image_progress){
-		.what = what, .shown = !quiet && isatty(STDERR_FILENO) == 1, .permille = -1};
+	*progress =
+		(struct image_progress){.what = what, .shown = !quiet && isatty(STDERR_FILENO) == 1, .permille = -1};
 }
 
 static int columns(void)

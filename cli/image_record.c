@@ -98,7 +98,8 @@ int image_record_write(int directory, const struct image_record *record, struct 
 	if (out == NULL)
 		return cloister_fail(err, errno, "images", IMAGE_RECORD, "cannot write");
 	fd = -1;
-	fprintf(out, "%s\n", json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+	fprintf(out, "%s\n",
+	        json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
 	return fclose(out) != 0 ? cloister_fail(err, errno, "images", IMAGE_RECORD, "cannot write") : 0;
 }
 

@@ -77,8 +77,8 @@ static int sweep(struct image_store *store, struct cloister_error *err)
 	for (struct dirent *entry = readdir(stream); entry != NULL && r == 0; entry = readdir(stream)) {
 		if (strncmp(entry->d_name, HIDDEN_PREFIX, sizeof(HIDDEN_PREFIX) - 1) != 0)
 			continue;
-		int _cleanup_close_ fd = openat(store->directory, entry->d_name,
-		                                O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		int _cleanup_close_ fd =
+			openat(store->directory, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
 			continue;
 		r = image_tree_remove(store->directory, entry->d_name);
@@ -114,9 +114,8 @@ void image_store_path(const char *name, char path[IMAGE_PATH_MAX])
 
 int image_store_find(const struct image_store *store, const char *name, struct cloister_error *err)
 {
-	int fd = store->directory < 0
-	                 ? -1
-	                 : openat(store->directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = store->directory < 0 ? -1
+	                              : openat(store->directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0)
 		return cloister_fail(err, store->directory < 0 ? ENOENT : errno, "images", name, "no such image");
@@ -216,7 +215,8 @@ int image_store_remove(struct image_store *store, const char *name, struct clois
 	int r = image_store_refuse_used(name, directory, err);
 	if (r == 0)
 		r = image_staging_make(store, &hidden, err);
-	/* Below a hidden name it is gone for every login, and for good: a kill from here on leaves it to the next verb. */
+	/* Below a hidden name it is gone for every login, and for good: a kill from here on leaves it to the next verb.
+	 */
 	if (r == 0 && renameat2(store->directory, name, hidden.directory, name, RENAME_NOREPLACE) < 0)
 		r = cloister_fail(err, errno, "images", name, "cannot rename");
 	if (r == 0) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * /var/lib/cloister/images: one directory an image, closed to everybody but root, with the tree in `rootfs` and the record
- * beside it, so that one rename(2) makes, replaces or takes away both. What is not finished has a hidden name, is locked
- * (flock(2)) by the process at work on it, and is removed by the next one when that is gone.
+ * /var/lib/cloister/images: one directory an image, closed to everybody but root, with the tree in `rootfs` and the
+ * record beside it, so that one rename(2) makes, replaces or takes away both. What is not finished has a hidden name,
+ * is locked (flock(2)) by the process at work on it, and is removed by the next one when that is gone.
  */
 #ifndef CLOISTER_IMAGE_STORE_H
 #define CLOISTER_IMAGE_STORE_H
@@ -48,8 +48,8 @@ int image_staging_make(struct image_store *store, struct image_staging *staging,
 void image_staging_end(struct image_store *store, struct image_staging *staging);
 
 /*
- * Gives a finished one its name, after everything is on disk. replace: takes the place of an image that no session uses,
- * which then has the hidden name. The store must be locked.
+ * Gives a finished one its name, after everything is on disk. replace: takes the place of an image that no session
+ * uses, which then has the hidden name. The store must be locked.
  */
 int image_store_publish(struct image_store *store, const struct image_staging *staging, const char *name, bool replace,
                         struct cloister_error *err);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bytes of an archive on their way through: from a descriptor or from a member of another archive, counted, held against
- * a limit, and digested (SHA-256, libcrypto). And the two libarchive readers of a layer: one that decompresses, one that
- * reads tar from what it gives, with a stream before each.
+ * Bytes of an archive on their way through: from a descriptor or from a member of another archive, counted, held
+ * against a limit, and digested (SHA-256, libcrypto). And the two libarchive readers of a layer: one that decompresses,
+ * one that reads tar from what it gives, with a stream before each.
  */
 #ifndef CLOISTER_IMAGE_STREAM_H
 #define CLOISTER_IMAGE_STREAM_H
@@ -41,8 +41,8 @@ int image_stream_prepare(void);
 int image_archive_allow(struct archive *archive);
 
 /*
- * Opens the two readers on raw, of which fd or member, limit, limit_is and progress are set; limit is the most that comes out of
- * the decompression. The result is the caller's (image_reader_close), also on failure.
+ * Opens the two readers on raw, of which fd or member, limit, limit_is and progress are set; limit is the most that
+ * comes out of the decompression. The result is the caller's (image_reader_close), also on failure.
  */
 int image_reader_open(struct image_reader *reader, uint64_t limit, struct cloister_error *err);
 

@@ -162,7 +162,8 @@ static int verify_entry(struct verification *verification, int directory, const 
 	}
 	verification->sums.files++;
 	if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
-		return cloister_fail(verification->err, EPERM, "verify", name, "neither a file, a directory nor a link");
+		return cloister_fail(verification->err, EPERM, "verify", name,
+		                     "neither a file, a directory nor a link");
 	if (S_ISREG(st.st_mode) && (st.st_mode & (S_ISUID | S_ISGID)))
 		return cloister_fail(verification->err, EPERM, "verify", name, "a set-user-ID or set-group-ID file");
 	return 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Trees of files that somebody else made: removing them, and looking them through. By descriptor; no link is followed. */
+/* Trees of files that somebody else made: removing them, and looking them through. By descriptor; no link is followed.
+ */
 #ifndef CLOISTER_IMAGE_TREE_H
 #define CLOISTER_IMAGE_TREE_H
 
@@ -19,8 +20,8 @@ struct image_tree_sums {
 };
 
 /*
- * Counts what is below the directory, and refuses what an import never makes: set-user-ID and set-group-ID files, device
- * nodes, FIFOs, sockets, another file system. That is a check on the sandbox, not on the archive.
+ * Counts what is below the directory, and refuses what an import never makes: set-user-ID and set-group-ID files,
+ * device nodes, FIFOs, sockets, another file system. That is a check on the sandbox, not on the archive.
  */
 int image_tree_verify(int directory, struct image_tree_sums *sums, struct cloister_error *err);
 

@@ -121,8 +121,9 @@ static int unpack_tarball(struct image_unpacking *unpacking, struct cloister_err
 		return cloister_fail(err, ENODATA, "archive", NULL, "nothing is in it");
 	/* A pipe cannot be looked through before. */
 	if (tree_has(unpacking, "manifest.json") || tree_has(unpacking, "oci-layout"))
-		return cloister_fail(err, EINVAL, "archive", NULL,
-		                     "this is an image's archive, which must be read more than once: give it as a file");
+		return cloister_fail(
+			err, EINVAL, "archive", NULL,
+			"this is an image's archive, which must be read more than once: give it as a file");
 	return 0;
 }
 

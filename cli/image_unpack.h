@@ -57,7 +57,7 @@ int image_part_text(struct image_unpacking *unpacking, const struct image_parts 
 /* From index.json, of which text is the caller's, or from docker save's manifest.json, to the tree. */
 int image_unpack_index(struct image_unpacking *unpacking, const struct image_parts *parts, char *text, size_t size,
                        struct cloister_error *err);
-int image_unpack_saved(struct image_unpacking *unpacking, const struct image_parts *parts, const char *text, size_t size,
-                       struct cloister_error *err);
+int image_unpack_saved(struct image_unpacking *unpacking, const struct image_parts *parts, const char *text,
+                       size_t size, struct cloister_error *err);
 
 #endif

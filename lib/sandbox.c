@@ -23,9 +23,8 @@
 #include "sandbox_child.h"
 #include "spawn.h"
 
-#define SANDBOX_NAMESPACES                                                                            \
-	(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | \
-	 CLONE_NEWCGROUP)
+#define SANDBOX_NAMESPACES \
+	(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
 #define SETUP_TIMEOUT 30000 /* milliseconds */
 
 static int write_ids(pid_t pid, struct cloister_error *err)
@@ -63,7 +62,8 @@ static int make_root(const struct cloister_sandbox *sandbox, pid_t pid, struct c
 		                     "Linux 6.3, tmpfs do");
 	if (r == 0)
 		r = cloister_mount_restrict(mount, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, false);
-	return r < 0 ? cloister_fail(err, -r, "sandbox", NULL, "cannot restrict the directory's mount") : TAKE_FD(mount);
+	return r < 0 ? cloister_fail(err, -r, "sandbox", NULL, "cannot restrict the directory's mount")
+	             : TAKE_FD(mount);
 }
 
 /* The kernel's word that the child has left every namespace of ours. */

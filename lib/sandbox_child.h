@@ -13,7 +13,8 @@ struct sandbox_child {
 	uint16_t filter_length;
 };
 
-/* Enters the root that comes over the socket, gives everything up, answers on the socket, and runs what was asked for. */
+/* Enters the root that comes over the socket, gives everything up, answers on the socket, and runs what was asked for.
+ */
 void sandbox_child_main(struct sandbox_child *child) __attribute__((noreturn));
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A process of root's that reads what cannot be trusted: a copy of the caller in new user, mount, pid, network, IPC, UTS
- * and cgroup namespaces, an unprivileged id on the host, with one directory for its "/" and nothing else in reach.
+ * A process of root's that reads what cannot be trusted: a copy of the caller in new user, mount, pid, network, IPC,
+ * UTS and cgroup namespaces, an unprivileged id on the host, with one directory for its "/" and nothing else in reach.
  * That directory is mounted idmapped, so that what the process owns as id N is N's on disk.
  */
 #ifndef CLOISTER_SANDBOX_H
@@ -43,15 +43,15 @@ struct cloister_sandbox {
 };
 
 struct cloister_sandbox_process {
-	pid_t pid;   /* PID 1 of its pid namespace; 0 once it is reaped */
+	pid_t pid; /* PID 1 of its pid namespace; 0 once it is reaped */
 	int pidfd;
 	int control; /* SOCK_SEQPACKET, to CLOISTER_SANDBOX_CONTROL_FD */
 };
 
 /*
  * Starts it. Needs root, and a caller with one thread. Name service, locale and libraries that run needs must be loaded
- * before: afterwards there is nothing to load them from but what the sandbox itself has written, and that is noexec. The
- * process dies with the caller. A file system that cannot be idmapped is -EOPNOTSUPP: there is no weaker way.
+ * before: afterwards there is nothing to load them from but what the sandbox itself has written, and that is noexec.
+ * The process dies with the caller. A file system that cannot be idmapped is -EOPNOTSUPP: there is no weaker way.
  * Returns 0 once everything is given up, and verified; or -errno, and nothing is left.
  */
 int cloister_sandbox_start(const struct cloister_sandbox *sandbox, struct cloister_sandbox_process *process,

@@ -14,8 +14,8 @@
 #include "../../cli/image_manifest.h"
 #include "../../cli/image_names.h"
 
-#define HEX_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-#define HEX_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+#define HEX_A           "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define HEX_B           "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 #define BLOB(hex, size) "{\"digest\":\"sha256:" hex "\",\"size\":" #size "}"
 
 static void test_image_names(void **unused)
@@ -106,7 +106,8 @@ static void test_digests(void **unused)
 	assert_int_equal(image_digest_parse(HEX_A, digest), -EINVAL);
 	assert_int_equal(image_digest_parse("sha512:" HEX_A HEX_A, digest), -EINVAL);
 	assert_int_equal(image_digest_parse("sha256:" HEX_A "a", digest), -EINVAL);
-	assert_int_equal(image_digest_parse("sha256:../../../../../../../../../../../../../../../../../../../../../..", digest),
+	assert_int_equal(image_digest_parse("sha256:../../../../../../../../../../../../../../../../../../../../../..",
+	                                    digest),
 	                 -EINVAL);
 }
 
@@ -118,8 +119,9 @@ static int choose(const char *text, const char *reference, struct image_descript
 	return image_index_choose(text, strlen(text), &choice, chosen, is_index, &err);
 }
 
-#define PLATFORM(hex, architecture)                                                                       \
-	"{\"digest\":\"sha256:" hex "\",\"size\":1,\"platform\":{\"architecture\":\"" architecture "\",\"os\":\"linux\"}}"
+#define PLATFORM(hex, architecture)                                                                \
+	"{\"digest\":\"sha256:" hex "\",\"size\":1,\"platform\":{\"architecture\":\"" architecture \
+	"\",\"os\":\"linux\"}}"
 
 static void test_index(void **unused)
 {
@@ -144,7 +146,8 @@ static void test_index(void **unused)
 	assert_int_equal(choose("{\"manifests\":[" BLOB(HEX_A, 1) "," BLOB(HEX_B, 1) "]}", NULL, &chosen, &is_index),
 	                 -EINVAL);
 	/* Two tags of one image are one image. */
-	assert_int_equal(choose("{\"manifests\":[" BLOB(HEX_A, 1) "," BLOB(HEX_A, 1) "]}", NULL, &chosen, &is_index), 0);
+	assert_int_equal(choose("{\"manifests\":[" BLOB(HEX_A, 1) "," BLOB(HEX_A, 1) "]}", NULL, &chosen, &is_index),
+	                 0);
 	assert_int_equal(choose("{\"manifests\":[" BLOB(HEX_A, 1) "]}", "tag", &chosen, &is_index), -ENOENT);
 	assert_int_equal(choose("{\"manifests\":[]}", NULL, &chosen, &is_index), -ENOENT);
 	assert_int_equal(choose("{\"manifests\":[null,1,\"x\",[]]}", NULL, &chosen, &is_index), -ENOENT);
@@ -165,8 +168,8 @@ static void test_index(void **unused)
 static void test_manifest(void **unused)
 {
 	static const char text[] = "{\"config\":" BLOB(HEX_A, 3) ",\"layers\":[" BLOB(HEX_B, 4) "]}";
-	static const char config[] = "{\"architecture\":\"amd64\",\"os\":\"linux\",\"rootfs\":{\"diff_ids\":[\"sha256:" HEX_A
-				     "\"]}}";
+	static const char config[] =
+		"{\"architecture\":\"amd64\",\"os\":\"linux\",\"rootfs\":{\"diff_ids\":[\"sha256:" HEX_A "\"]}}";
 	static const char *const bad[] = {"{}", "{\"config\":" BLOB(HEX_A, 3) ",\"layers\":[]}",
 	                                  "{\"config\":" BLOB(HEX_A, 3) ",\"layers\":[{}]}",
 	                                  "{\"config\":1,\"layers\":[" BLOB(HEX_B, 4) "]}", "null"};
@@ -190,7 +193,8 @@ static void test_manifest(void **unused)
 
 static void test_saved(void **unused)
 {
-	static const char text[] = "[{\"Config\":\"" HEX_A ".json\",\"RepoTags\":[\"x:1\"],\"Layers\":[\"b/layer.tar\"]}]";
+	static const char text[] =
+		"[{\"Config\":\"" HEX_A ".json\",\"RepoTags\":[\"x:1\"],\"Layers\":[\"b/layer.tar\"]}]";
 	static const char outside[] = "[{\"Config\":\"c.json\",\"Layers\":[\"../../etc/passwd\"]}]";
 	static const char two[] = "[{\"Config\":\"a\",\"Layers\":[\"b\"]},{\"Config\":\"a\",\"Layers\":[\"b\"]}]";
 	struct image_manifest manifest = {0};
@@ -220,8 +224,9 @@ static void test_architectures(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_image_names), cmocka_unit_test(test_paths),    cmocka_unit_test(test_whiteouts),
-		cmocka_unit_test(test_digests),     cmocka_unit_test(test_index),    cmocka_unit_test(test_manifest),
+		cmocka_unit_test(test_image_names), cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_whiteouts),   cmocka_unit_test(test_digests),
+		cmocka_unit_test(test_index),       cmocka_unit_test(test_manifest),
 		cmocka_unit_test(test_saved),       cmocka_unit_test(test_architectures),
 	};
 
