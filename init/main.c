@@ -24,9 +24,10 @@ static int relay_main(char **argv)
 static int launcher_main(char **argv)
 {
 	struct cloister_error err = {0};
-	char shell[4096], line[2048];
+	struct cloister_inside inside;
+	char line[2048];
 
-	if (!cloister_launcher_inside(shell, sizeof(shell))) {
+	if (!cloister_launcher_inside(&inside)) {
 		fprintf(stderr, "cloister: not inside a session: refused\n");
 		return 125;
 	}
@@ -35,7 +36,7 @@ static int launcher_main(char **argv)
 	const char *name = slash != NULL ? slash + 1 : argv[0];
 	if (name != NULL && strcmp(name + (*name == '-'), "cloister-sh") == 0)
 		cloister_launcher_clean_environment(environ);
-	cloister_launcher_exec(shell, argv, environ, &err);
+	cloister_launcher_exec(&inside, argv, environ, &err);
 	fprintf(stderr, "cloister: %s\n", cloister_error_line(&err, line, sizeof(line)));
 	return 127;
 }

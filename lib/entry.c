@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "cloister/privileges.h"
+#include "cloister/root_users.h"
 #include "cloister/seccomp_filter.h"
 
 #define CAP_BIT(capability) (UINT64_C(1) << (capability))
@@ -92,6 +93,13 @@ static int shed_host_ids(const struct cloister_session *session)
 	return 0;
 }
 
+/* users = root in a user's own namespace: what 0 executes there keeps the bounding set, so securebits stay as they are.
+ */
+static bool is_own_root(const struct cloister_session *session)
+{
+	return !session->privileged && session->uid == 0;
+}
+
 static int shed_privileges(const struct cloister_entry *entry, const char **step)
 {
 	const struct cloister_session *session = entry->session;
@@ -113,7 +121,7 @@ static int shed_privileges(const struct cloister_entry *entry, const char **step
 	if (r < 0)
 		return r;
 	*step = "securebits";
-	r = cloister_lock_securebits();
+	r = is_own_root(session) ? 0 : cloister_lock_securebits();
 	if (r < 0)
 		return r;
 	*step = "capabilities";
@@ -208,7 +216,7 @@ int cloister_entry_become_user(const struct cloister_session *session, const cha
 		return -errno;
 	/* A setuid(2) from 0 cleared them; where the id was the user's before, nothing has. */
 	*step = "capabilities";
-	int r = cloister_set_capabilities(session->capabilities, session->capabilities != 0);
+	int r = cloister_set_capabilities(session->capabilities, session->capabilities != 0 && !is_own_root(session));
 	if (r < 0)
 		return r;
 	struct cloister_privileges now;
@@ -221,5 +229,7 @@ int cloister_entry_become_user(const struct cloister_session *session, const cha
 	if (session->uid != 0 && !(session->capabilities & CAP_BIT(CAP_SETUID)) &&
 	    syscall(SYS_setresuid, -1, 0, -1) == 0)
 		return -EPERM;
-	return geteuid() == session->uid ? 0 : -EPERM;
+	if (geteuid() != session->uid)
+		return -EPERM;
+	return session->root_inside ? cloister_root_users_join(session->root_capabilities, step) : 0;
 }

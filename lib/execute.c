@@ -21,6 +21,7 @@
 #include "cloister/mounts.h"
 #include "cloister/path.h"
 #include "cloister/privileges.h"
+#include "cloister/root_users.h"
 #include "cloister/seccomp_filter.h"
 
 typedef int carry_function(struct cloister_execution *execution, const struct cloister_row *row, int source,
@@ -197,8 +198,10 @@ static int carry_directory(struct cloister_execution *execution, const struct cl
 }
 
 /* The namespaces of this session, for whoever reads the session file to hold against /proc/self/ns. */
-static int write_namespaces(FILE *out)
+static int write_namespaces(FILE *out, int root)
 {
+	struct stat inner;
+
 	static const char *const kinds[] = {"user", "mnt", "pid", "net", "ipc", "uts", "cgroup"};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
@@ -210,6 +213,9 @@ static int write_namespaces(FILE *out)
 			return -errno;
 		fprintf(out, "ns.%s=%llu\n", kinds[i], (unsigned long long)st.st_ino);
 	}
+	/* With users = root a process is in one of two user namespaces. */
+	if (fstatat(root, &CLOISTER_USERS_FILE[1], &inner, AT_SYMLINK_NOFOLLOW) == 0)
+		fprintf(out, "ns.root=%llu\n", (unsigned long long)inner.st_ino);
 	return 0;
 }
 
@@ -234,7 +240,7 @@ static int carry_file(struct cloister_execution *execution, const struct cloiste
 		return fail_row(row, errno, "cannot write", err);
 	fd = -1;
 	fputs(row->data, out);
-	int r = write_namespaces(out);
+	int r = write_namespaces(out, execution->root);
 	if (fclose(out) != 0 && r == 0)
 		r = -errno;
 	return r < 0 ? fail_row(row, r, "cannot write", err) : 0;
@@ -396,6 +402,11 @@ static carry_function *const carriers[CLOISTER_ROW_KINDS] = {
 	[CLOISTER_ROW_COPY] = cloister_carry_copy,
 	[CLOISTER_ROW_MASK] = carry_mask,
 	[CLOISTER_ROW_READ_ONLY] = carry_read_only,
+	[CLOISTER_ROW_OWNER] = cloister_carry_owner,
+	[CLOISTER_ROW_USERS] = carry_bind,
+	[CLOISTER_ROW_SEAL] = cloister_carry_seal,
+	[CLOISTER_ROW_TREE] = cloister_carry_tree,
+	[CLOISTER_ROW_DOORS] = cloister_carry_doors,
 	[CLOISTER_ROW_PIVOT] = carry_pivot,
 	[CLOISTER_ROW_HOSTNAME] = carry_hostname,
 	[CLOISTER_ROW_LOOPBACK] = carry_loopback,

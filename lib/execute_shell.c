@@ -9,12 +9,12 @@
 
 #include "cloister/cleanup.h"
 #include "cloister/execute.h"
+#include "cloister/path.h"
 
-/* After the pivot "/" is the session's, and no path leads anywhere else. */
-static bool can_execute(const char *path)
+static bool can_execute(int root, const char *path)
 {
 	struct stat st;
-	int _cleanup_close_ fd = open(path, O_PATH | O_CLOEXEC);
+	int _cleanup_close_ fd = cloister_path_open_inside(root, path, O_PATH);
 
 	return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 0111) != 0;
 }
@@ -26,14 +26,18 @@ int cloister_carry_shell(struct cloister_execution *execution, const struct cloi
 	                                     "/bin/zsh", "/bin/ksh", "/bin/fish", "/usr/bin/fish"};
 	char there[256] = "";
 
-	(void)execution;
 	(void)source;
-	if (can_execute(row->target))
+	/* After the pivot "/" is the session's; with users = root it is full of doors, which say nothing. */
+	int _cleanup_close_ root =
+		open(execution->plan->root_inside ? CLOISTER_USERS_TREE : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return cloister_fail(err, errno, "shell", row->target, "cannot open the root");
+	if (can_execute(root, row->target))
 		return 0;
 	for (size_t i = 0; i < sizeof(shells) / sizeof(*shells); i++) {
 		size_t used = strlen(there);
 
-		if (can_execute(shells[i]))
+		if (can_execute(root, shells[i]))
 			snprintf(there + used, sizeof(there) - used, "%s%s", used > 0 ? ", " : "", shells[i]);
 	}
 	return cloister_fail(err, ENOENT, "shell", row->target,

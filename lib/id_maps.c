@@ -95,6 +95,18 @@ static int write_own_maps(const struct cloister_plan *plan, pid_t pid, int proc,
 	return r < 0 ? cloister_fail(err, -r, "ids", NULL, "cannot map the user's own id") : 0;
 }
 
+int cloister_write_map_pair(pid_t pid, const struct cloister_id_map *uids, const struct cloister_id_map *gids)
+{
+	char path[40];
+
+	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	int _cleanup_close_ proc = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (proc < 0)
+		return -errno;
+	int r = write_map(proc, "uid_map", uids);
+	return r < 0 ? r : write_map(proc, "gid_map", gids);
+}
+
 int cloister_write_maps(const struct cloister_plan *plan, pid_t pid, struct cloister_error *err)
 {
 	char path[40];

@@ -33,6 +33,23 @@ static void find_subordinate(const char *name, struct cloister_id_range *range)
 		*range = (struct cloister_id_range){uid_base, gid_base, CLOISTER_ID_COUNT_DEFAULT};
 }
 
+/*
+ * users = root: the user is every id of the range at will, and can leave set-user-ID files of them in a home, where the
+ * host's users find them. A range that others share would be theirs, too: one for each uid, above the shared one.
+ */
+static int own_default_range(uid_t uid, struct cloister_id_range *range, struct cloister_error *err)
+{
+	const uint32_t most = (UINT32_MAX - CLOISTER_ID_BASE_DEFAULT) / CLOISTER_ID_COUNT_DEFAULT - 1;
+
+	if (uid == 0 || uid > most)
+		return cloister_fail(err, ENOENT, "ids", "/etc/subuid",
+		                     "users = root needs a range of the user's own: usermod --add-subuids and "
+		                     "--add-subgids, or id_range");
+	uint32_t base = CLOISTER_ID_BASE_DEFAULT + uid * CLOISTER_ID_COUNT_DEFAULT;
+	*range = (struct cloister_id_range){base, base, CLOISTER_ID_COUNT_DEFAULT};
+	return 0;
+}
+
 int cloister_id_range_find(const struct cloister_policy *policy, const struct cloister_account *account, int privileged,
                            struct cloister_id_range *range, struct cloister_error *err)
 {
@@ -47,6 +64,11 @@ int cloister_id_range_find(const struct cloister_policy *policy, const struct cl
 		found = (struct cloister_id_range){policy->id_base, policy->id_base, policy->id_count};
 	} else if (subid_init("cloister", silence)) {
 		find_subordinate(account->name, &found);
+	}
+	if (found.count == 0 && privileged && policy->users == CLOISTER_USERS_ROOT && account->uid != 0) {
+		int r = own_default_range(account->uid, &found, err);
+		if (r < 0)
+			return r;
 	}
 	if (found.count == 0 && privileged)
 		found = (struct cloister_id_range){CLOISTER_ID_BASE_DEFAULT, CLOISTER_ID_BASE_DEFAULT,

@@ -6,31 +6,46 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cloister/cleanup.h"
 #include "cloister/number.h"
 #include "cloister/plan.h"
 #include "cloister/privileges.h"
+#include "cloister/root_users.h"
 
 #define SESSION_FILE_MAX 8192
 
-/* Whether the session file's inode of one kind of namespace is that of the caller's own. */
-static bool same_namespace(const char *text, const char *kind)
+/* Whether an inode that the session file names is that of the caller's own namespace of a kind. */
+static bool same_namespace(const char *text, const char *kind, const char *name)
 {
 	char path[40], key[16];
 	uint64_t inode = 0;
 	struct stat st;
 
 	snprintf(path, sizeof(path), "/proc/self/ns/%s", kind);
-	snprintf(key, sizeof(key), "ns.%s", kind);
+	snprintf(key, sizeof(key), "ns.%s", name);
 	return stat(path, &st) == 0 && cloister_number_of_key(text, key, &inode) == 0 && st.st_ino == inode;
 }
 
-bool cloister_launcher_inside(char *shell, size_t size)
+static int line_of(const char *text, const char *key, char *value, size_t size)
 {
-	static const char *const kinds[] = {"user", "mnt", "pid", "net", "ipc", "uts", "cgroup"};
+	const char *line = strstr(text, key);
+
+	if (line == NULL)
+		return -ENOENT;
+	line += strlen(key);
+	int n = snprintf(value, size, "%.*s", (int)strcspn(line, "\n"), line);
+	return n > 0 && (size_t)n < size ? 0 : -EINVAL;
+}
+
+bool cloister_launcher_inside(struct cloister_inside *inside)
+{
+	static const char *const kinds[] = {"mnt", "pid", "net", "ipc", "uts", "cgroup"};
 	char text[SESSION_FILE_MAX];
+	uint64_t unused;
 	int _cleanup_close_ fd = open(CLOISTER_SESSION_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
 	if (fd < 0)
@@ -40,14 +55,19 @@ bool cloister_launcher_inside(char *shell, size_t size)
 		return false;
 	text[n] = '\0';
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
-		if (!same_namespace(text, kinds[i]))
+		if (!same_namespace(text, kinds[i], kinds[i]))
 			return false;
 	}
-	const char *line = strstr(text, "\nshell=/");
-	if (line == NULL)
+	*inside = (struct cloister_inside){.joins = false};
+	if (same_namespace(text, "user", "user"))
+		inside->joins = cloister_number_of_key(text, "ns.root", &unused) == 0;
+	else if (!same_namespace(text, "user", "root"))
 		return false;
-	snprintf(shell, size, "%.*s", (int)strcspn(line + 7, "\n"), line + 7);
-	return true;
+	if (line_of(text, "\nshell=", inside->shell, sizeof(inside->shell)) < 0 || inside->shell[0] != '/')
+		return false;
+	return !inside->joins ||
+	       (line_of(text, "\nlogin_shell=", inside->login_shell, sizeof(inside->login_shell)) == 0 &&
+	        cloister_number_of_key(text, "root_capabilities", &inside->root_capabilities) == 0);
 }
 
 static bool belongs_to_login(const char *variable)
@@ -81,19 +101,13 @@ void cloister_launcher_clean_environment(char **environment)
 	*kept = NULL;
 }
 
-int cloister_launcher_exec(const char *shell, char **argv, char **environment, struct cloister_error *err)
+/* The login program's shell leads to the session's, with its name. */
+static int exec_shell(const char *shell, char **argv, char **environment, struct cloister_error *err)
 {
 	const char *slash = strrchr(shell, '/');
 	char _cleanup_free_ *name = NULL;
 	char _cleanup_free_ *shell_variable = NULL;
-	struct cloister_privileges now;
 
-	int r = cloister_privileges_read(&now);
-	if (r < 0)
-		return cloister_fail(err, -r, "shell", NULL, "cannot read the capabilities");
-	if (!now.no_new_privs && now.permitted != 0)
-		return cloister_fail(err, EPERM, "shell", NULL,
-		                     "the session has kept capabilities without no_new_privs");
 	if (asprintf(&name, "%s%s", argv[0] != NULL && argv[0][0] == '-' ? "-" : "",
 	             slash != NULL ? slash + 1 : shell) < 0 ||
 	    asprintf(&shell_variable, "SHELL=%s", shell) < 0)
@@ -107,4 +121,63 @@ int cloister_launcher_exec(const char *shell, char **argv, char **environment, s
 		argv[0] = name;
 	execve(shell, argv[0] != NULL ? argv : fallback, environment);
 	return cloister_fail(err, errno, "shell", shell, "cannot execute the shell");
+}
+
+static bool is_door(const char *path, const struct stat *self)
+{
+	struct stat st;
+
+	return path != NULL && stat(path, &st) == 0 && st.st_dev == self->st_dev && st.st_ino == self->st_ino;
+}
+
+/* What the login program executed: by its name, or as the interpreter of a script, whose name is the first argument. */
+static const char *door_program(char **argv, const struct stat *self)
+{
+	const char *path = (const char *)getauxval(AT_EXECFN);
+
+	if (is_door(path, self))
+		return path;
+	return is_door(argv[0], self) ? argv[0] : NULL;
+}
+
+static int exec_through_door(const struct cloister_inside *inside, char **argv, char **environment,
+                             struct cloister_error *err)
+{
+	const char *step = "join";
+	struct stat self;
+
+	if (stat("/proc/self/exe", &self) < 0)
+		return cloister_fail(err, errno, "shell", "/proc/self/exe", "cannot stat");
+	const char *program = door_program(argv, &self);
+	if (program == NULL)
+		return cloister_fail(err, ENOENT, "shell", argv[0], "the launcher stands for no program");
+	int r = cloister_root_users_join(inside->root_capabilities, &step);
+	if (r < 0)
+		return cloister_fail(err, -r, "users", NULL, "cannot become root of the session: %s", step);
+	if (strcmp(program, inside->login_shell) == 0 && strcmp(program, inside->shell) != 0)
+		return exec_shell(inside->shell, argv, environment, err);
+	/* For ever, otherwise. */
+	if (is_door(program, &self))
+		return cloister_fail(err, ELOOP, "shell", program, "leads to the launcher again");
+	execve(program, argv, environment);
+	return cloister_fail(err, errno, "shell", program, "cannot execute it");
+}
+
+int cloister_launcher_exec(const struct cloister_inside *inside, char **argv, char **environment,
+                           struct cloister_error *err)
+{
+	struct cloister_privileges now;
+	struct stat self;
+
+	int r = cloister_privileges_read(&now);
+	if (r < 0)
+		return cloister_fail(err, -r, "shell", NULL, "cannot read the capabilities");
+	if (inside->joins)
+		return exec_through_door(inside, argv, environment, err);
+	if (!now.no_new_privs && now.permitted != 0)
+		return cloister_fail(err, EPERM, "shell", NULL,
+		                     "the session has kept capabilities without no_new_privs");
+	if (stat("/proc/self/exe", &self) == 0 && is_door(inside->shell, &self))
+		return cloister_fail(err, ELOOP, "shell", inside->shell, "leads to the launcher again");
+	return exec_shell(inside->shell, argv, environment, err);
 }

@@ -137,8 +137,11 @@ static int create_overlay(int context, uint32_t fsuid, uint32_t fsgid)
 static int mount_layers(const struct cloister_plan *plan, const struct cloister_row *row, int lower, int upper,
                         bool idmapped, struct cloister_error *err)
 {
-	uint32_t fsuid = idmapped ? cloister_id_map_outside(&plan->uid_map, 0) : 0;
-	uint32_t fsgid = idmapped ? cloister_id_map_outside(&plan->gid_map, 0) : 0;
+	/* Of whoever is 0 on the layers. */
+	uint32_t root_uid = plan->root_inside ? plan->uid : cloister_id_map_outside(&plan->uid_map, 0);
+	uint32_t root_gid = plan->root_inside ? plan->gid : cloister_id_map_outside(&plan->gid_map, 0);
+	uint32_t fsuid = idmapped ? root_uid : 0;
+	uint32_t fsgid = idmapped ? root_gid : 0;
 	int _cleanup_close_ context = fsopen("overlay", FSOPEN_CLOEXEC);
 	int _cleanup_close_ upper_dir = openat(upper, "upper", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int _cleanup_close_ work_dir = openat(upper, "work", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -178,6 +181,14 @@ static int check_changes(const struct cloister_plan *plan, const struct cloister
 	return cloister_rootfs_trusted(upper, plan->state, err);
 }
 
+/* By whatever name (a bind mount, a link): root inside would be the owner of the host's secrets in it. */
+static bool is_host_root(int rootfs)
+{
+	struct stat host, st;
+
+	return stat("/", &host) < 0 || fstat(rootfs, &st) < 0 || (st.st_dev == host.st_dev && st.st_ino == host.st_ino);
+}
+
 int cloister_overlay_open(const struct cloister_plan *plan, const struct cloister_row *row,
                           const struct cloister_source_context *context, struct cloister_error *err)
 {
@@ -196,6 +207,9 @@ int cloister_overlay_open(const struct cloister_plan *plan, const struct cloiste
 	int _cleanup_close_ lower_fd = cloister_rootfs_open(plan, row, err);
 	if (lower_fd < 0)
 		return lower_fd;
+	if (plan->root_inside && is_host_root(lower_fd))
+		return cloister_fail(err, EPERM, "rootfs", row->source,
+		                     "users = root needs a rootfs of its own, and this is the host's /");
 	int _cleanup_close_ upper_fd = *plan->state != '\0' ? cloister_state_open(plan->state, err)
 	                                                    : cloister_mount_new("tmpfs", "mode=0700", 0);
 	if (upper_fd < 0)
@@ -206,6 +220,10 @@ int cloister_overlay_open(const struct cloister_plan *plan, const struct cloiste
 		return cloister_fail(err, -r, "overlay", *plan->state != '\0' ? plan->state : "tmpfs",
 		                     "cannot make the upper and work directories");
 	r = open_layers(plan, row, lower_fd, upper_fd, idmapped ? context->user_namespace : -1, &lower, &upper);
+	if (idmapped && plan->root_inside && (r == -EINVAL || r == -EPERM || r == -EOPNOTSUPP))
+		return cloister_fail(err, -r, "overlay", row->source,
+		                     "users = root needs idmapped mounts, which the file system of the rootfs or of "
+		                     "state cannot be");
 	if (idmapped && (r == -EINVAL || r == -EPERM || r == -EOPNOTSUPP)) {
 		idmapped = false;
 		r = open_layers(plan, row, lower_fd, upper_fd, -1, &lower, &upper);

@@ -27,6 +27,11 @@ static const char *const row_names[CLOISTER_ROW_KINDS] = {
 	[CLOISTER_ROW_COPY] = "copy",
 	[CLOISTER_ROW_MASK] = "mask",
 	[CLOISTER_ROW_READ_ONLY] = "read-only",
+	[CLOISTER_ROW_OWNER] = "owner",
+	[CLOISTER_ROW_USERS] = "users",
+	[CLOISTER_ROW_SEAL] = "seal",
+	[CLOISTER_ROW_TREE] = "tree",
+	[CLOISTER_ROW_DOORS] = "doors",
 	[CLOISTER_ROW_PIVOT] = "pivot",
 	[CLOISTER_ROW_HOSTNAME] = "hostname",
 	[CLOISTER_ROW_LOOPBACK] = "loopback",
@@ -77,7 +82,6 @@ static int refuse_unsupported(const struct cloister_policy *policy, const struct
 		{policy->home == CLOISTER_HOME_PRIVATE, "home = private"},
 		{policy->network == CLOISTER_NETWORK_PASTA, "network = pasta"},
 		{policy->network == CLOISTER_NETWORK_NETNS, "network = netns:NAME"},
-		{policy->users == CLOISTER_USERS_ROOT, "users = root"},
 		{policy->scope == CLOISTER_SCOPE_USER, "scope = user"},
 		{policy->linger != 0, "linger"},
 		{policy->memory_max != 0, "memory_max"},
@@ -96,7 +100,7 @@ static int refuse_unsupported(const struct cloister_policy *policy, const struct
 		return cloister_fail(err, EPERM, "policy", NULL, "root cannot be isolated with users = host");
 	if (policy->writable == CLOISTER_WRITABLE_DIRECT && strcmp(policy->rootfs, "/") == 0)
 		return cloister_fail(err, EINVAL, "policy", "/", "writable = direct cannot be used with rootfs = /");
-	return 0;
+	return cloister_plan_root_check(policy, account, facts, err);
 }
 
 static int plan_ids(struct cloister_plan *plan, const struct cloister_policy *policy,
@@ -110,6 +114,10 @@ static int plan_ids(struct cloister_plan *plan, const struct cloister_policy *po
 	groups[0] = account->gid;
 	if (policy->users == CLOISTER_USERS_HOST)
 		return 0;
+	if (policy->users == CLOISTER_USERS_ROOT && !facts->privileged) {
+		cloister_plan_root_own_ids(plan, facts);
+		return 0;
+	}
 	/* newgidmap(1) and the kernel let an unprivileged process map no group but its own primary one. */
 	if (facts->privileged) {
 		n_groups = cloister_ids_own_groups(account, groups, CLOISTER_ID_EXTENTS_MAX);
@@ -123,7 +131,8 @@ static int plan_ids(struct cloister_plan *plan, const struct cloister_policy *po
 	int r = cloister_id_map_keep(&uid, n_uids, facts->range.uid_base, facts->range.count, &plan->uid_map, err);
 	if (r < 0)
 		return r;
-	return cloister_id_map_keep(groups, n_groups, facts->range.gid_base, facts->range.count, &plan->gid_map, err);
+	r = cloister_id_map_keep(groups, n_groups, facts->range.gid_base, facts->range.count, &plan->gid_map, err);
+	return r < 0 || !plan->root_inside ? r : cloister_plan_root_ids(plan, facts, err);
 }
 
 static uint64_t plan_namespaces(const struct cloister_policy *policy)
@@ -149,9 +158,11 @@ static const char *session_shell(const struct cloister_policy *policy, const str
 
 /*
  * An overlay's upper directory is of use over its own rootfs alone (a directory of one may be a link in the other):
- * each rootfs has its own below the state directory, named by its path, '/' as '-' and '-' as "\x2d".
+ * each rootfs has its own below the state directory, named by its path, '/' as '-' and '-' as "\x2d". What root inside
+ * wrote with users = root belongs to the host's 0 on the disk, and would be trusted in a session of another kind, such
+ * as a library that its root loads: it has a directory of its own, whose name no path can have.
  */
-static char *state_directory(const char *state, const char *rootfs)
+static char *state_directory(const char *state, const char *rootfs, bool root_inside)
 {
 	char *text = NULL;
 	size_t size = 0;
@@ -159,7 +170,7 @@ static char *state_directory(const char *state, const char *rootfs)
 
 	if (out == NULL)
 		return NULL;
-	fprintf(out, "%s/", state);
+	fprintf(out, "%s/%s", state, root_inside ? "root" : "");
 	for (; *rootfs != '\0'; rootfs++) {
 		if (*rootfs == '-')
 			fputs("\\x2d", out);
@@ -181,7 +192,7 @@ static int plan_texts(struct cloister_plan *plan, const struct cloister_policy *
 	plan->session_id = strdup(facts->session_id);
 	plan->user = strdup(account->name);
 	plan->rootfs = strdup(policy->rootfs);
-	plan->state = keeps_state ? state_directory(policy->state, policy->rootfs) : strdup("");
+	plan->state = keeps_state ? state_directory(policy->state, policy->rootfs, plan->root_inside) : strdup("");
 	plan->shell = strdup(session_shell(policy, account));
 	plan->home = strdup(account->home);
 	plan->hostname = strdup(policy->hostname);
@@ -202,12 +213,18 @@ int cloister_plan_build(const struct cloister_policy *policy, const struct clois
 		return r;
 
 	struct cloister_plan _cleanup_plan_ *plan = calloc(1, sizeof(*plan));
+	if (plan != NULL)
+		plan->root_inside = facts->privileged && policy->users == CLOISTER_USERS_ROOT;
 	if (plan == NULL || plan_texts(plan, policy, account, facts) < 0)
 		return cloister_fail(err, ENOMEM, "plan", NULL, "no memory for the plan");
+	bool own_root = !facts->privileged && policy->users == CLOISTER_USERS_ROOT;
 	plan->uid = account->uid;
 	plan->gid = account->gid;
+	plan->inside_uid = own_root ? 0 : account->uid;
+	plan->inside_gid = own_root ? 0 : account->gid;
 	plan->namespaces = plan_namespaces(policy);
 	plan->capabilities = policy->capabilities;
+	cloister_plan_root_capabilities(plan, policy);
 	plan->terminal = facts->terminal;
 	plan->timeout = policy->timeout;
 	plan->privileged = facts->privileged;

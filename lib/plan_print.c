@@ -100,6 +100,11 @@ char *cloister_plan_text(const struct cloister_plan *plan)
 	fputc('\n', out);
 	print_map(out, "uids      ", &plan->uid_map);
 	print_map(out, "gids      ", &plan->gid_map);
+	if (plan->root_inside) {
+		print_map(out, "root: uids", &plan->root_uid_map);
+		print_map(out, "root: gids", &plan->root_gid_map);
+		fprintf(out, "root: caps %#" PRIx64 "\n", plan->root_capabilities);
+	}
 	fprintf(out, "shell      %s\n", plan->shell);
 	fprintf(out, "terminal   %s\n", terminal_names[plan->terminal]);
 	fprintf(out, "timeout    %" PRIu32 " s\n", plan->timeout);
@@ -169,6 +174,11 @@ char *cloister_plan_json(const struct cloister_plan *plan)
 	json_object_object_add(object, "namespaces", json_flags(plan->namespaces, namespace_names));
 	json_object_object_add(object, "uid_map", json_map(&plan->uid_map));
 	json_object_object_add(object, "gid_map", json_map(&plan->gid_map));
+	if (plan->root_inside) {
+		json_object_object_add(object, "root_uid_map", json_map(&plan->root_uid_map));
+		json_object_object_add(object, "root_gid_map", json_map(&plan->root_gid_map));
+		json_object_object_add(object, "root_capabilities", json_object_new_uint64(plan->root_capabilities));
+	}
 	json_object_object_add(object, "rootfs", json_object_new_string(plan->rootfs));
 	json_object_object_add(object, "shell", json_object_new_string(plan->shell));
 	json_object_object_add(object, "hostname", json_object_new_string(plan->hostname));

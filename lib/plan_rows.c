@@ -82,6 +82,14 @@ static void add_root(struct row_list *list, const struct cloister_policy *policy
 	/* Real root, or a process with a login program's memory, will load the rootfs's libraries. */
 	if (policy->users == CLOISTER_USERS_HOST || facts->moves)
 		row->flags |= CLOISTER_ROW_TRUSTED;
+	/* At once, since the layers do not know init's own id (user_namespaces(7)): EOVERFLOW for what it makes there.
+	 */
+	if (plan->root_inside) {
+		char owner[32];
+
+		snprintf(owner, sizeof(owner), "%u:%u", plan->uid, plan->gid);
+		add(list, CLOISTER_ROW_OWNER, "", "", owner);
+	}
 }
 
 /* With rootfs = / the host's own directories that are nobody's business inside. */
@@ -196,7 +204,8 @@ static void add_home(struct row_list *list, const struct cloister_policy *policy
 		row->flags = CLOISTER_ROW_FOR_USER;
 		break;
 	case CLOISTER_HOME_TMPFS:
-		snprintf(options, sizeof(options), "mode=0700,uid=%u,gid=%u", account->uid, account->gid);
+		snprintf(options, sizeof(options), "mode=0700,uid=%u,gid=%u", list->plan->inside_uid,
+		         list->plan->inside_gid);
 		add(list, CLOISTER_ROW_TMPFS, "", account->home, options)->attributes = SAFE;
 		break;
 	case CLOISTER_HOME_NONE:
@@ -226,7 +235,7 @@ static void add_runtime_directory(struct row_list *list, const struct cloister_p
 	}
 	if (!place)
 		return;
-	snprintf(options, sizeof(options), "mode=0700,uid=%u,gid=%u,size=10%%", plan->uid, plan->gid);
+	snprintf(options, sizeof(options), "mode=0700,uid=%u,gid=%u,size=10%%", plan->inside_uid, plan->inside_gid);
 	add(list, CLOISTER_ROW_TMPFS, "", path, options)->attributes = SAFE;
 }
 
@@ -277,6 +286,63 @@ static int order_content(struct cloister_plan *plan, size_t first, struct cloist
 	return 0;
 }
 
+/*
+ * users = root. A mount of its own, sealed in the end: root inside must not be able to rename it, or what is in it.
+ */
+static void add_root_users(struct row_list *list, const struct cloister_account *account,
+                           const struct cloister_plan_facts *facts)
+{
+	struct cloister_plan *plan = list->plan;
+	char _cleanup_free_ *text = NULL;
+
+	if (asprintf(&text, "session=%s\nuser=%s\nuid=%u\nshell=%s\nlogin_shell=%s\nroot_capabilities=%llu\n",
+	             plan->session_id, plan->user, plan->uid, plan->shell, account->shell,
+	             (unsigned long long)plan->root_capabilities) < 0) {
+		list->error = ENOMEM;
+		return;
+	}
+	add(list, CLOISTER_ROW_TMPFS, "", "/run/cloister", "mode=0755")->attributes = SAFE;
+	add(list, CLOISTER_ROW_USERS, "", CLOISTER_USERS_FILE, "")->attributes = SAFE | NO_EXEC | RDONLY;
+	/* After it: the file names the inode of both user namespaces. */
+	add(list, CLOISTER_ROW_FILE, "", CLOISTER_SESSION_FILE, text)->mode = 0444;
+	add(list, CLOISTER_ROW_DIRECTORY, "", CLOISTER_USERS_TREE, "")->mode = 0755;
+	struct cloister_row *row = add(list, CLOISTER_ROW_BIND, facts->init_path, CLOISTER_DOOR, "");
+	row->attributes = SAFE | RDONLY;
+	row->flags = CLOISTER_ROW_ROOT_ONLY;
+}
+
+/*
+ * What the login program executes must come to the launcher. Not by a mount on the program itself: nobody, root inside
+ * neither, could replace it then (rename(2), EBUSY), as an upgrade of its package does. So the directories are covered,
+ * and the user's programs have a second tree of the same mounts as their root, in which they are not.
+ */
+static void add_doors(struct row_list *list, const struct cloister_policy *policy,
+                      const struct cloister_account *account)
+{
+	static const char *const directories[] = {"/bin",      "/usr/bin",       "/sbin",
+	                                          "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"};
+	const char *slash = strrchr(account->shell, '/');
+
+	add(list, CLOISTER_ROW_SEAL, "", "/run/cloister", "")->attributes = SAFE | RDONLY;
+	add(list, CLOISTER_ROW_TREE, "", CLOISTER_USERS_TREE, "");
+	if (slash != NULL && slash != account->shell) {
+		char _cleanup_free_ *directory = strndup(account->shell, (size_t)(slash - account->shell));
+
+		if (directory == NULL)
+			list->error = ENOMEM;
+		else
+			add(list, CLOISTER_ROW_DOORS, "", directory, slash + 1)->attributes = SAFE | RDONLY;
+	}
+	for (size_t i = 0; i < sizeof(directories) / sizeof(*directories); i++) {
+		struct cloister_row *row = add(list, CLOISTER_ROW_DOORS, "", directories[i], "");
+
+		row->attributes = SAFE | RDONLY;
+		row->flags = CLOISTER_ROW_IF_PRESENT;
+	}
+	if (policy->writable == CLOISTER_WRITABLE_NO)
+		add(list, CLOISTER_ROW_SEAL, "", CLOISTER_USERS_TREE, "")->attributes = SAFE | RDONLY;
+}
+
 static void add_session_files(struct row_list *list, const struct cloister_policy *policy,
                               const struct cloister_account *account, const struct cloister_plan_facts *facts)
 {
@@ -284,6 +350,10 @@ static void add_session_files(struct row_list *list, const struct cloister_polic
 	char _cleanup_free_ *text = NULL;
 	const char *login_shell = account->shell;
 
+	if (plan->root_inside) {
+		add_root_users(list, account, facts);
+		return;
+	}
 	if (asprintf(&text, "session=%s\nuser=%s\nuid=%u\nshell=%s\n", plan->session_id, plan->user, plan->uid,
 	             plan->shell) < 0) {
 		list->error = ENOMEM;
@@ -332,6 +402,17 @@ static void add_account_lines(struct row_list *list, const struct cloister_accou
 	char _cleanup_free_ *users = NULL;
 	char _cleanup_free_ *groups = group_lines(account);
 
+	/* users = root: the user is root inside, and adduser(8) renames a new file over these, which a mount forbids.
+	 */
+	if (list->plan->root_inside || list->plan->inside_uid != list->plan->uid) {
+		uint32_t if_present = list->plan->privileged ? 0 : CLOISTER_ROW_IF_PRESENT;
+
+		add(list, CLOISTER_ROW_ACCOUNT, "", "/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n")->flags =
+			if_present;
+		add(list, CLOISTER_ROW_ACCOUNT, "", "/etc/group", "root:x:0:\n")->flags = if_present;
+		return;
+	}
+
 	if (asprintf(&users,
 	             "%s:x:%u:%u:%s:%s:%s\nroot:x:0:0:root:/root:/bin/sh\n"
 	             "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
@@ -357,10 +438,12 @@ static void add_copies(struct row_list *list)
 }
 
 static void add_closing(struct row_list *list, const struct cloister_policy *policy,
-                        const struct cloister_plan_facts *facts)
+                        const struct cloister_account *account, const struct cloister_plan_facts *facts)
 {
 	struct cloister_plan *plan = list->plan;
 
+	if (plan->root_inside)
+		add_doors(list, policy, account);
 	if (policy->writable == CLOISTER_WRITABLE_NO && plan->privileged)
 		add(list, CLOISTER_ROW_READ_ONLY, "", "/", "")->attributes = SAFE | RDONLY;
 	add(list, CLOISTER_ROW_PIVOT, "", "/", "");
@@ -402,7 +485,7 @@ int cloister_plan_add_rows(struct cloister_plan *plan, const struct cloister_pol
 	add_session_files(&list, policy, account, facts);
 	add_account_lines(&list, account);
 	add_copies(&list);
-	add_closing(&list, policy, facts);
+	add_closing(&list, policy, account, facts);
 	if (list.error != 0)
 		return cloister_fail(err, list.error, "plan", NULL, "no memory for the plan");
 	return 0;

@@ -64,9 +64,10 @@ int cloister_plan_encode(const struct cloister_plan *plan, void **buffer, size_t
 	struct writer writer = {0};
 	const char *const texts[] = {plan->session_id, plan->user, plan->rootfs,  plan->state,
 	                             plan->shell,      plan->home, plan->hostname};
-	const uint64_t numbers[] = {plan->uid,          plan->gid,          plan->namespaces,
-	                            plan->capabilities, plan->terminal,     plan->timeout,
-	                            plan->privileged,   plan->no_new_privs, plan->seccomp};
+	const uint64_t numbers[] = {
+		plan->uid,        plan->gid,         plan->namespaces,       plan->capabilities, plan->terminal,
+		plan->timeout,    plan->privileged,  plan->no_new_privs,     plan->seccomp,      plan->inside_uid,
+		plan->inside_gid, plan->root_inside, plan->root_capabilities};
 
 	put_number(&writer, WIRE_MAGIC);
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
@@ -75,6 +76,8 @@ int cloister_plan_encode(const struct cloister_plan *plan, void **buffer, size_t
 		put_number(&writer, numbers[i]);
 	put_map(&writer, &plan->uid_map);
 	put_map(&writer, &plan->gid_map);
+	put_map(&writer, &plan->root_uid_map);
+	put_map(&writer, &plan->root_gid_map);
 	put_number(&writer, plan->n_rows);
 	for (size_t i = 0; i < plan->n_rows; i++) {
 		const struct cloister_row *row = &plan->rows[i];
@@ -198,8 +201,14 @@ int cloister_plan_decode(const void *buffer, size_t size, struct cloister_plan *
 	plan->privileged = get_number(&reader, 1) != 0;
 	plan->no_new_privs = get_number(&reader, 1) != 0;
 	plan->seccomp = get_number(&reader, 1) != 0;
+	plan->inside_uid = (uint32_t)get_number(&reader, UINT32_MAX);
+	plan->inside_gid = (uint32_t)get_number(&reader, UINT32_MAX);
+	plan->root_inside = get_number(&reader, 1) != 0;
+	plan->root_capabilities = get_number(&reader, UINT64_MAX);
 	get_map(&reader, &plan->uid_map);
 	get_map(&reader, &plan->gid_map);
+	get_map(&reader, &plan->root_uid_map);
+	get_map(&reader, &plan->root_gid_map);
 	if (reader.error == 0)
 		get_rows(&reader, plan);
 	if (reader.error == 0 && reader.left != 0)

@@ -303,6 +303,7 @@ static int set_capabilities(struct cloister_policy *policy, char *value)
 		set |= UINT64_C(1) << capability;
 	}
 	policy->capabilities = set;
+	policy->capabilities_set = true;
 	return 0;
 }
 

@@ -82,8 +82,7 @@ static const int mount_calls[] = {SCMP_SYS(mount),         SCMP_SYS(umount2),   
                                   SCMP_SYS(fsconfig),      SCMP_SYS(fsmount),    SCMP_SYS(fspick),
                                   SCMP_SYS(mount_setattr), NR_OPEN_TREE_ATTR};
 
-static const int refused_calls[] = {SCMP_SYS(setns),
-                                    SCMP_SYS(bpf),
+static const int refused_calls[] = {SCMP_SYS(bpf),
                                     SCMP_SYS(perf_event_open),
                                     SCMP_SYS(userfaultfd),
                                     SCMP_SYS(io_uring_setup),
@@ -184,13 +183,31 @@ static int refuse_personalities(scmp_filter_ctx filter)
 	return r;
 }
 
-static int add_rules(scmp_filter_ctx filter, uint64_t capabilities)
+/*
+ * With users = root the launcher joins the user namespace in which the user is root: setns(2) with exactly that flag.
+ * There is nothing else to join: no session process can make a user namespace (clone, unshare and clone3 are refused),
+ * a descriptor of another session's or the host's is not to be had, and the kernel asks for CAP_SYS_ADMIN in the
+ * namespace that is joined, which the user has in this one alone, and only from outside of it. The capabilities that
+ * come with it are over what that namespace owns, and it owns nothing: mounts, network, pids, ipc, host name belong to
+ * the session's, in which the process has none then.
+ */
+static int refuse_joining(scmp_filter_ctx filter, bool joins_user_namespace)
+{
+	const struct scmp_arg_cmp other = argument(1, SCMP_CMP_NE, CLONE_NEWUSER, 0);
+
+	return seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(setns), joins_user_namespace ? 1 : 0,
+	                              &other);
+}
+
+static int add_rules(scmp_filter_ctx filter, uint64_t capabilities, bool joins_user_namespace)
 {
 	const struct scmp_arg_cmp vsock = argument(0, SCMP_CMP_EQ, AF_VSOCK, 0);
 
 	int r = refuse_calls(filter, refused_calls, sizeof(refused_calls) / sizeof(*refused_calls));
 	if (r == 0 && !(capabilities & (UINT64_C(1) << CAP_SYS_ADMIN)))
 		r = refuse_calls(filter, mount_calls, sizeof(mount_calls) / sizeof(*mount_calls));
+	if (r == 0)
+		r = refuse_joining(filter, joins_user_namespace);
 	if (r == 0)
 		r = refuse_namespaces(filter);
 	if (r == 0)
@@ -227,7 +244,8 @@ static int export_filter(scmp_filter_ctx filter, void **program, uint16_t *lengt
 	return 0;
 }
 
-int cloister_seccomp_build(uint64_t capabilities, void **program, uint16_t *length, struct cloister_error *err)
+int cloister_seccomp_build(uint64_t capabilities, bool joins_user_namespace, void **program, uint16_t *length,
+                           struct cloister_error *err)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
 
@@ -235,7 +253,7 @@ int cloister_seccomp_build(uint64_t capabilities, void **program, uint16_t *leng
 		return cloister_fail(err, ENOMEM, "seccomp", NULL, "cannot make a filter");
 	int r = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	if (r == 0)
-		r = add_rules(filter, capabilities);
+		r = add_rules(filter, capabilities, joins_user_namespace);
 	if (r == 0)
 		r = export_filter(filter, program, length);
 	seccomp_release(filter);

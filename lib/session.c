@@ -20,6 +20,7 @@
 #include "cloister/control.h"
 #include "cloister/path.h"
 #include "cloister/privileges.h"
+#include "cloister/root_users.h"
 #include "cloister/seccomp_filter.h"
 #include "cloister/source.h"
 #include "spawn.h"
@@ -98,6 +99,14 @@ static int send_plan(const struct cloister_plan *plan, const struct cloister_ses
 			user_namespace = open_user_namespace(session, err);
 			if (user_namespace < 0)
 				return user_namespace;
+			if (plan->root_inside) {
+				int _cleanup_close_ outer = TAKE_FD(user_namespace);
+
+				/* Root's files on the disk are then those of the user, who is root inside. */
+				user_namespace = cloister_root_users_make(outer, plan, err);
+				if (user_namespace < 0)
+					return user_namespace;
+			}
 			context.user_namespace = user_namespace;
 		}
 		r = cloister_sources_open(plan, &context, sources, err);
@@ -145,7 +154,8 @@ static int prepare_privileges(const struct cloister_plan *plan, struct cloister_
                               struct cloister_error *err)
 {
 	if (plan->seccomp) {
-		int r = cloister_seccomp_build(plan->capabilities, &session->seccomp, &session->seccomp_length, err);
+		int r = cloister_seccomp_build(plan->capabilities, plan->root_inside, &session->seccomp,
+		                               &session->seccomp_length, err);
 		if (r < 0)
 			return r;
 	}
@@ -198,8 +208,10 @@ int cloister_session_start(const struct cloister_plan *plan, const struct cloist
 	                                     .landlock = -1,
 	                                     .namespaces = plan->namespaces,
 	                                     .capabilities = plan->capabilities,
-	                                     .uid = plan->uid,
-	                                     .gid = plan->gid,
+	                                     .root_inside = plan->root_inside,
+	                                     .root_capabilities = plan->root_capabilities,
+	                                     .uid = plan->inside_uid,
+	                                     .gid = plan->inside_gid,
 	                                     .shifted_root = cloister_id_map_outside(&plan->uid_map, 0),
 	                                     .privileged = plan->privileged,
 	                                     .no_new_privs = plan->no_new_privs};

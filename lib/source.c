@@ -121,7 +121,7 @@ static int open_bind(const struct cloister_plan *plan, const struct cloister_row
 		return fd;
 	if (fstat(fd, &st) < 0)
 		return cloister_fail(err, errno, "bind", row->source, "cannot stat");
-	if ((row->flags & CLOISTER_ROW_FOR_USER) && (st.st_uid != plan->uid || !S_ISDIR(st.st_mode)))
+	if ((row->flags & CLOISTER_ROW_FOR_USER) && (st.st_uid != plan->inside_uid || !S_ISDIR(st.st_mode)))
 		return cloister_fail(err, EPERM, "home", row->source, "not a directory of %s's own", plan->user);
 	if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode) && !S_ISSOCK(st.st_mode))
 		return cloister_fail(err, EINVAL, "bind", row->source, "neither a directory, a file nor a socket");
@@ -212,11 +212,23 @@ static int open_copy(const struct cloister_plan *plan, const struct cloister_row
 	return fd < 0 ? cloister_fail(err, errno, "copy", row->source, "cannot read") : fd;
 }
 
+/* The file of the inner user namespace: a mount of nsfs may be cloned from anywhere (open_tree(2), of a descriptor). */
+static int open_users(const struct cloister_plan *plan, const struct cloister_row *row,
+                      const struct cloister_source_context *context, struct cloister_error *err)
+{
+	(void)plan;
+	int _cleanup_close_ mount = cloister_mount_clone(context->user_namespace, false);
+	if (mount < 0)
+		return cloister_fail(err, -mount, "users", row->target, "cannot clone the namespace's file");
+	int r = cloister_mount_restrict(mount, row->attributes, false);
+	return r < 0 ? cloister_fail(err, -r, "users", row->target, "cannot restrict the mount") : TAKE_FD(mount);
+}
+
 static open_source_function *const openers[CLOISTER_ROW_KINDS] = {
 	[CLOISTER_ROW_ROOT] = open_root,     [CLOISTER_ROW_OVERLAY] = cloister_overlay_open,
 	[CLOISTER_ROW_BIND] = open_bind,     [CLOISTER_ROW_DEVICE] = open_node,
 	[CLOISTER_ROW_TERMINAL] = open_node, [CLOISTER_ROW_DEVPTS] = open_devpts,
-	[CLOISTER_ROW_COPY] = open_copy,
+	[CLOISTER_ROW_COPY] = open_copy,     [CLOISTER_ROW_USERS] = open_users,
 };
 
 void cloister_sources_close(int *sources, size_t n)

@@ -12,6 +12,9 @@
 int cloister_spawn_init(const struct cloister_plan *plan, int init_fd, struct cloister_session *session,
                         struct cloister_error *err);
 
+/* Writes two maps as those of pid, in whose user namespace's parent the caller has every capability. 0 or -errno. */
+int cloister_write_map_pair(pid_t pid, const struct cloister_id_map *uids, const struct cloister_id_map *gids);
+
 /* Writes the id maps of pid: directly as root, or with newuidmap(1) and newgidmap(1). */
 int cloister_write_maps(const struct cloister_plan *plan, pid_t pid, struct cloister_error *err);
 

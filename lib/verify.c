@@ -11,6 +11,7 @@
 #include "cloister/cleanup.h"
 #include "cloister/execute.h"
 #include "cloister/privileges.h"
+#include "cloister/root_users.h"
 
 static int mismatch(const char *what, struct cloister_error *err)
 {
@@ -71,5 +72,7 @@ int cloister_carry_verify(struct cloister_execution *execution, const struct clo
 		r = verify_root(execution, err);
 	if (r == 0)
 		r = verify_identity(execution->plan, err);
+	if (r == 0)
+		r = cloister_root_users_verify(execution->plan, err);
 	return r;
 }

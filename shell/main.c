@@ -122,7 +122,8 @@ static int show_help(void)
 int main(int argc, char **argv)
 {
 	struct cloister_error err = {0};
-	char shell[PATH_MAX], line[2048];
+	struct cloister_inside inside;
+	char line[2048];
 	int status = 0;
 
 	if (argc == 2 && strcmp(argv[1], "--help") == 0)
@@ -132,8 +133,8 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	cloister_launcher_clean_environment(environ);
-	if (cloister_launcher_inside(shell, sizeof(shell))) {
-		cloister_launcher_exec(shell, argv, environ, &err);
+	if (cloister_launcher_inside(&inside)) {
+		cloister_launcher_exec(&inside, argv, environ, &err);
 		fprintf(stderr, "cloister-sh: %s\n", cloister_error_line(&err, line, sizeof(line)));
 		return 127;
 	}

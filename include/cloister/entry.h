@@ -44,8 +44,8 @@ int cloister_entry_children_in(int pid_namespace);
  */
 int cloister_entry_closed_namespace(void);
 
-/* Becomes the user for good: groups, gid, uid, and proof that they cannot be regained. For our own children, not login
- * programs'. */
+/* Becomes the user for good: groups, gid, uid, and proof that they cannot be regained; root inside, with users = root.
+ * For our own children, not login programs'. */
 int cloister_entry_become_user(const struct cloister_session *session, const char **step);
 
 #endif

@@ -9,6 +9,8 @@
 #include "cloister/error.h"
 #include "cloister/plan.h"
 
+#define CLOISTER_DOORS_MAX 16
+
 struct cloister_execution {
 	const struct cloister_plan *plan;
 	int *sources;        /* one for each row, see source.h; closed as they are used */
@@ -16,7 +18,9 @@ struct cloister_execution {
 	uint16_t seccomp_length;
 	int root; /* the new root, from its row on; -1 before */
 	uint64_t root_device, root_inode;
-	int held_terminal; /* keeps the number of a bound /dev/pts/N alive; -1: none */
+	int held_terminal;                  /* keeps the number of a bound /dev/pts/N alive; -1: none */
+	uint64_t doors[CLOISTER_DOORS_MAX]; /* the devices of the file systems that doors are on */
+	size_t n_doors;
 };
 
 /*

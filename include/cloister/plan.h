@@ -18,6 +18,10 @@
 
 #define CLOISTER_SHELL_PATH   "/usr/bin/cloister-sh"
 #define CLOISTER_SESSION_FILE "/run/cloister/session"
+/* users = root: the inner user namespace, the root directory of what is in it, and what leads there (launcher.h). */
+#define CLOISTER_USERS_FILE "/run/cloister/users"
+#define CLOISTER_USERS_TREE "/run/cloister/root"
+#define CLOISTER_DOOR       "/run/cloister/door"
 /* Below it, one directory for each uid: XDG_RUNTIME_DIR. */
 #define CLOISTER_RUNTIME_DIRECTORIES "/run/user/"
 
@@ -39,12 +43,18 @@ enum cloister_row_kind {
 	CLOISTER_ROW_COPY,      /* a copy of the host's source, if it has one, where the rootfs has no target */
 	CLOISTER_ROW_MASK,      /* nothing to see at target */
 	CLOISTER_ROW_READ_ONLY, /* target, as it is, read-only */
-	CLOISTER_ROW_PIVOT,     /* the new root becomes /, the old one goes */
-	CLOISTER_ROW_HOSTNAME,  /* data */
-	CLOISTER_ROW_LOOPBACK,  /* lo up */
-	CLOISTER_ROW_SHELL,     /* target can be executed; it names the shells that are there otherwise */
-	CLOISTER_ROW_KEYRING,   /* a new session keyring */
-	CLOISTER_ROW_NO_CORE,   /* RLIMIT_CORE 0 */
+	CLOISTER_ROW_OWNER,     /* what init makes from here on belongs to the user, who is root inside */
+	CLOISTER_ROW_USERS,     /* the user namespace in which the user is root, as a file on target */
+	CLOISTER_ROW_SEAL,      /* the mount on target, itself, read-only */
+	CLOISTER_ROW_TREE,      /* the root and all that is mounted on it, once more on target */
+	CLOISTER_ROW_DOORS, /* every program of the directory target, and the name data, leads to the launcher; not in a
+	                       TREE made before */
+	CLOISTER_ROW_PIVOT, /* the new root becomes /, the old one goes */
+	CLOISTER_ROW_HOSTNAME,     /* data */
+	CLOISTER_ROW_LOOPBACK,     /* lo up */
+	CLOISTER_ROW_SHELL,        /* target can be executed; it names the shells that are there otherwise */
+	CLOISTER_ROW_KEYRING,      /* a new session keyring */
+	CLOISTER_ROW_NO_CORE,      /* RLIMIT_CORE 0 */
 	CLOISTER_ROW_CAPABILITIES, /* init drops everything */
 	CLOISTER_ROW_NO_NEW_PRIVS, /* no_new_privs */
 	CLOISTER_ROW_SECCOMP,      /* the filter */
@@ -84,6 +94,9 @@ struct cloister_plan {
 	char *user;
 	uint32_t uid;
 	uint32_t gid;
+	uint32_t inside_uid; /* the user's in the session's user namespace: the same, but 0 for users = root without
+	                        root */
+	uint32_t inside_gid;
 	char *rootfs;
 	char *state; /* the overlay's state directory; "" when there is none */
 	char *shell; /* the shell that runs, as a path inside */
@@ -92,7 +105,11 @@ struct cloister_plan {
 	uint64_t namespaces; /* CLONE_NEW* */
 	struct cloister_id_map uid_map;
 	struct cloister_id_map gid_map;
-	uint32_t *groups; /* the user's, as numbers inside; of the login process alone, not on the wire */
+	bool root_inside; /* users = root, by root: the user's programs are in a user namespace inside the session's */
+	struct cloister_id_map root_uid_map; /* of that one, in ids of the session's */
+	struct cloister_id_map root_gid_map;
+	uint64_t root_capabilities; /* what is kept there */
+	uint32_t *groups;           /* the user's, as numbers inside; of the login process alone, not on the wire */
 	size_t n_groups;
 	uint64_t capabilities;
 	uint32_t terminal; /* enum cloister_terminal */

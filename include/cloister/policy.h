@@ -61,6 +61,7 @@ struct cloister_policy {
 	enum cloister_scope scope;
 	long linger;           /* seconds; 0 no, CLOISTER_LINGER_FOREVER yes */
 	uint64_t capabilities; /* bit n: capability n is kept */
+	bool capabilities_set; /* the key is there; without it users = root has a set of its own */
 	bool no_new_privs;
 	bool seccomp;
 	uint64_t memory_max; /* bytes; 0: none */

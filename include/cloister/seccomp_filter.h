@@ -3,6 +3,7 @@
 #ifndef CLOISTER_SECCOMP_FILTER_H
 #define CLOISTER_SECCOMP_FILTER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,9 +13,11 @@
  * Builds the filter with libseccomp (seccomp_export_bpf(3)) as an array of struct sock_filter.
  * capabilities: those that the session keeps (bit n); calls that only make sense with one are let through for it
  * (CAP_SYS_ADMIN: mount family; CAP_SYS_CHROOT: chroot; ...).
+ * joins_user_namespace: setns(2) with CLONE_NEWUSER, and nothing else, is let through (users = root).
  * On success *program is owned by the caller (free) and *length is the number of instructions, at most 4096.
  */
-int cloister_seccomp_build(uint64_t capabilities, void **program, uint16_t *length, struct cloister_error *err);
+int cloister_seccomp_build(uint64_t capabilities, bool joins_user_namespace, void **program, uint16_t *length,
+                           struct cloister_error *err);
 
 /*
  * seccomp(SECCOMP_SET_MODE_FILTER) on the calling thread. Async-signal-safe: it runs in a fork handler.

@@ -23,8 +23,10 @@ struct cloister_session {
 	uint16_t seccomp_length; /* 0: none */
 	uint64_t namespaces;
 	uint64_t capabilities;
-	uint32_t uid, gid;
-	gid_t *groups; /* the user's, as numbers inside */
+	bool root_inside; /* users = root: what a login program executes joins an inner user namespace */
+	uint64_t root_capabilities;
+	uint32_t uid, gid; /* the user's in the session's user namespace */
+	gid_t *groups;     /* the user's, as numbers inside */
 	size_t n_groups;
 	uint32_t shifted_root; /* the host id behind uid 0 inside; UINT32_MAX: not mapped */
 	bool privileged;

@@ -11,7 +11,7 @@
 #include "cloister/plan.h"
 
 struct cloister_source_context {
-	int user_namespace; /* of the session, for idmapped mounts; -1: none */
+	int user_namespace; /* for idmapped mounts: of the session, or the inner one of users = root; -1: none */
 	int devpts;         /* the session's devpts, a mount of which the session gets a copy; -1: none yet */
 	int shared_root;    /* a detached copy of another session's root on the same state directory; -1: none */
 };

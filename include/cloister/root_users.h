@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * users = root: a user namespace inside the session's, owned by the user, in which the user is 0. sshd, login and su
+ * check in their child that they have become the user, and internal-sftp never executes anything: so a login program
+ * and all that it does itself stay in the session's namespace under the user's own id, which is the same id on the host
+ * as root's inside, and what the login program executes joins.
+ */
+#ifndef CLOISTER_ROOT_USERS_H
+#define CLOISTER_ROOT_USERS_H
+
+#include "cloister/error.h"
+#include "cloister/execute.h"
+#include "cloister/plan.h"
+
+/*
+ * Makes the inner user namespace of a plan as a child of the session's, a descriptor. In two short-lived children that
+ * nobody else is told of: one becomes the user and unshares, since the owner of a user namespace is who made it; the
+ * other, with the session namespace's capabilities, writes the maps. Returns a descriptor or -errno.
+ */
+int cloister_root_users_make(int session_user_namespace, const struct cloister_plan *plan, struct cloister_error *err);
+
+/*
+ * Joins it, in the session, as the user: the calling process, which must have one thread, is uid 0 afterwards, in the
+ * directory tree without the doors, with the same working directory and terminal where they are there, and with no
+ * capability but those. Returns 0, or -errno with *step.
+ */
+int cloister_root_users_join(uint64_t capabilities, const char **step);
+
+/* In init, at the end: the file that leads there is that of a user namespace that the user owns, a child of init's. */
+int cloister_root_users_verify(const struct cloister_plan *plan, struct cloister_error *err);
+
+/* Carriers of its rows. */
+int cloister_carry_owner(struct cloister_execution *execution, const struct cloister_row *row, int source,
+                         struct cloister_error *err);
+int cloister_carry_seal(struct cloister_execution *execution, const struct cloister_row *row, int source,
+                        struct cloister_error *err);
+int cloister_carry_tree(struct cloister_execution *execution, const struct cloister_row *row, int source,
+                        struct cloister_error *err);
+int cloister_carry_doors(struct cloister_execution *execution, const struct cloister_row *row, int source,
+                         struct cloister_error *err);
+
+#endif
