@@ -123,6 +123,30 @@ static int exec_shell(const char *shell, char **argv, char **environment, struct
 	return cloister_fail(err, errno, "shell", shell, "cannot execute the shell");
 }
 
+/* dpkg(1) and adduser(8) look for what they need in root's PATH, and the login program set a user's. */
+static int add_root_path(char **environment)
+{
+	static const char *const directories[] = {"/usr/local/sbin", "/usr/sbin", "/sbin"};
+
+	while (*environment != NULL && strncmp(*environment, "PATH=", 5) != 0)
+		environment++;
+	for (size_t i = 0; *environment != NULL && i < sizeof(directories) / sizeof(*directories); i++) {
+		char _cleanup_free_ *list = NULL;
+		char _cleanup_free_ *entry = NULL;
+		char *longer;
+
+		if (asprintf(&list, ":%s:", *environment + 5) < 0 || asprintf(&entry, ":%s:", directories[i]) < 0)
+			return -ENOMEM;
+		if (strstr(list, entry) != NULL)
+			continue;
+		if (asprintf(&longer, "%s:%s", *environment, directories[i]) < 0)
+			return -ENOMEM;
+		/* The old one may be the kernel's; this process is replaced at once. */
+		*environment = longer;
+	}
+	return 0;
+}
+
 static bool is_door(const char *path, const struct stat *self)
 {
 	struct stat st;
@@ -154,6 +178,8 @@ static int exec_through_door(const struct cloister_inside *inside, char **argv, 
 	int r = cloister_root_users_join(inside->root_capabilities, &step);
 	if (r < 0)
 		return cloister_fail(err, -r, "users", NULL, "cannot become root of the session: %s", step);
+	if (add_root_path(environment) < 0)
+		return cloister_fail(err, ENOMEM, "shell", NULL, "no memory");
 	if (strcmp(program, inside->login_shell) == 0 && strcmp(program, inside->shell) != 0)
 		return exec_shell(inside->shell, argv, environment, err);
 	/* For ever, otherwise. */

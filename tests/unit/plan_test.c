@@ -219,9 +219,6 @@ static void test_unsupported_is_refused(void **unused)
 	p = policy();
 	p.memory_max = 1;
 	assert_int_equal(refusal(&p, &err), -EOPNOTSUPP);
-	p = policy();
-	p.users = CLOISTER_USERS_ROOT;
-	assert_int_equal(refusal(&p, &err), -EOPNOTSUPP);
 }
 
 static void test_overlap_is_refused(void **unused)
