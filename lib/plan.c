@@ -122,8 +122,11 @@ static int plan_ids(struct cloister_plan *plan, const struct cloister_policy *po
 	if (facts->privileged) {
 		n_groups = cloister_ids_own_groups(account, groups, CLOISTER_ID_EXTENTS_MAX);
 		/* Terminals belong to it: no capability of the session's counts for a file whose group is not mapped
-		 * (user_namespaces(7)), and util-linux' login opens one that is the user's before it is the user. */
-		groups[n_groups++] = CLOISTER_TTY_GID;
+		 * (user_namespaces(7)), and util-linux' login opens one that is the user's before it is the user. Not
+		 * where the user writes what the session's root loads: a set-group-ID file in the home would be left of
+		 * it, and every terminal of the host be open to the host's users. */
+		if (!plan->root_inside)
+			groups[n_groups++] = CLOISTER_TTY_GID;
 	}
 	/* Root's own session: uid 0 inside is an unprivileged id outside like any other's. */
 	if (uid == 0)

@@ -20,6 +20,11 @@ int cloister_plan_root_check(const struct cloister_policy *policy, const struct 
 		return 0;
 	if (account->uid == 0)
 		return cloister_fail(err, EPERM, "policy", NULL, "root cannot be isolated with users = root");
+	/* What root inside writes is root's on the disk: no check of owners could tell that it is the user's. */
+	if (facts->moves)
+		return cloister_fail(err, EPERM, "policy", NULL,
+		                     "with users = root the user writes what a login program would load that is not "
+		                     "known to fork(2) (entry = process; entry = child says that it does)");
 	/* Root inside reads every file of the rootfs that root alone may read: here the host's keys and passwords. */
 	if (strcmp(policy->rootfs, "/") == 0)
 		return cloister_fail(err, EPERM, "policy", "/",
@@ -43,16 +48,12 @@ int cloister_plan_root_ids(struct cloister_plan *plan, const struct cloister_pla
                            struct cloister_error *err)
 {
 	const struct cloister_id_range *range = &facts->range;
-	const uint32_t uids[] = {plan->uid};
-	/* Group tty is the host's in the session's namespace, and must not be root's to give away. */
-	const uint32_t gids[] = {plan->gid, CLOISTER_TTY_GID};
-	size_t n_gids = plan->gid == CLOISTER_TTY_GID ? 1 : 2;
 
-	int r = cloister_id_map_root(uids, 1, range->uid_base, range->count, &plan->uid_map, &plan->root_uid_map, err);
+	int r = cloister_id_map_root(plan->uid, range->uid_base, range->count, &plan->uid_map, &plan->root_uid_map,
+	                             err);
 	if (r < 0)
 		return r;
-	return cloister_id_map_root(gids, n_gids, range->gid_base, range->count, &plan->gid_map, &plan->root_gid_map,
-	                            err);
+	return cloister_id_map_root(plan->gid, range->gid_base, range->count, &plan->gid_map, &plan->root_gid_map, err);
 }
 
 void cloister_plan_root_own_ids(struct cloister_plan *plan, const struct cloister_plan_facts *facts)

@@ -15,8 +15,7 @@
 #define CLOISTER_ID_EXTENTS_MAX 340
 /* Groups below this are the host's own (docker, disk, shadow): they are shifted like root (login.defs(5), GID_MIN). */
 #define CLOISTER_FIRST_USER_GID 1000
-/* users = root: where the session's user namespace has the ids of the range that would be hidden behind the user's own.
- */
+/* users = root: where the session's user namespace has the id of the range that the user's own hides. */
 #define CLOISTER_ID_SPARE 4294901760U
 /* Group tty; Debian's number, and devpts' in every distribution. */
 #define CLOISTER_TTY_GID 5
@@ -48,14 +47,14 @@ int cloister_id_map_keep(const uint32_t *own, size_t n_own, uint32_t base, uint3
                          struct cloister_error *err);
 
 /*
- * users = root: the map of a user namespace inside the one that outer is the map of, in ids of the latter. kept[0], the
- * user's own id, is 0 there. Every other id below count is the one of the range (base + id), those of kept too: outer
- * gets a line for each, CLOISTER_ID_SPARE + n. Other ids that outer keeps, groups of the user's, keep their value. The
- * 0 of outer, which is init's, is no id of the inner namespace at all. kept holds no doubles, n_kept is at least 1.
- * Pure. Fails with -E2BIG, with -ERANGE when an own id is a spare one, with -EPERM when the user's own is 0.
+ * users = root: the map of a user namespace inside the one that outer is the map of, in ids of the latter. own, which
+ * outer keeps, is 0 there. Every other id below count is the one of the range (base + id): for own's outer gets a line
+ * more, CLOISTER_ID_SPARE. Groups of the user's keep their value. The 0 of outer, which is init's, is no id of the
+ * inner namespace at all. Pure. Fails with -E2BIG, with -ERANGE when outer has a spare id already, with -EPERM when own
+ * is 0.
  */
-int cloister_id_map_root(const uint32_t *kept, size_t n_kept, uint32_t base, uint32_t count,
-                         struct cloister_id_map *outer, struct cloister_id_map *inner, struct cloister_error *err);
+int cloister_id_map_root(uint32_t own, uint32_t base, uint32_t count, struct cloister_id_map *outer,
+                         struct cloister_id_map *inner, struct cloister_error *err);
 
 /* Writes the map as uid_map's lines. Returns the length, or -ENOSPC. */
 ssize_t cloister_id_map_text(const struct cloister_id_map *map, char *buffer, size_t size);

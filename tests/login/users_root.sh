@@ -1,25 +1,472 @@
 #!/bin/bash
-# users = root: the user is uid 0 inside, and nobody's root outside.
+# users = root: the user is uid 0 inside, whichever way in, and an unprivileged id outside; the home stays theirs.
 set -u
 . "$(dirname -- "$0")/../lib/cases.sh"
 
 ROOT=/opt/rootfs/own
+STATE=/var/lib/cloister/users
+PROBE=$HOST_BUILD/probe/root_inside
+
+# Made once: a test takes a copy.
+set_up() {
+	rootfs_make /opt/busybox
+}
 
 rooted() {
-	rootfs_make "$ROOT"
+	rm -rf "$ROOT"
+	cp -a /opt/busybox "$ROOT"
 	isolate iris "rootfs = $ROOT" 'users = root' "$@"
 }
 
+# Where the range of a user without one in /etc/subuid begins (lib/id_range.c).
+range_of() {
+	echo $((1879048192 + 65536 * $(id -u "$1")))
+}
+
+# Every uid and gid of the session's processes, as the host sees them.
+host_ids() {
+	local pid
+	for pid in /proc/[0-9]*; do
+		[ "$(readlink "$pid/ns/pid")" != "$(readlink /proc/1/ns/pid)" ] || continue
+		awk '/^(Uid|Gid):/ {print $1, $2, $3, $4, $5}' "$pid/status" 2>/dev/null
+	done | tr ' ' '\n' | grep -v : | sort -un
+}
+
+# table: users = root: ssh host, ssh host command | uid 0 inside, the user outside
 test_ssh() {
 	rooted
 	want "whoami" root "$(on iris whoami)"
-	want "id" 0:0 "$(on iris 'echo $(id -u):$(id -g)')"
+	want "id" "0 0" "$(on iris 'echo $(id -u) $(id -g)')"
 	want "home" /home/iris "$(on iris 'echo $HOME')"
-	want "user" "iris iris" "$(on iris 'echo $USER $LOGNAME')"
 	want "directory" /home/iris "$(on iris pwd)"
+	want "names" "iris iris" "$(on iris 'echo $USER $LOGNAME')"
+	want_match "path" ':/usr/sbin(:|$)' "$(on iris 'echo $PATH')"
 	want "status" 3 "$(status on iris exit 3)"
-	on iris 'cat /proc/self/mounts; ls -la / /run/cloister; grep Cap /proc/self/status; echo hello >file; id'
-	want "outside" iris "$(stat -c %U /home/iris/file)"
+	head -c 2000000 /dev/urandom >/tmp/data
+	want "binary" "$(sha256sum </tmp/data)" "$(as iris cat </tmp/data | sha256sum)"
+	on iris 'echo text >file; mkdir directory; touch /etc/made /root/made'
+	want "in the home: outside" "iris iris" "$(stat -c '%U %U' /home/iris/file | head -n 1)"
+	want "in the home: inside" "0 0" "$(on iris stat -c "'%u %g'" file)"
+	want "in the rootfs: inside" "0 0" "$(on iris stat -c "'%u %g'" /etc/made)"
+	want "/ and what is of root's" "0 0 0 0" "$(on iris 'echo $(stat -c %u / /run /etc/passwd /dev)')"
+	want "the rootfs itself" "" "$(find "$ROOT" -name made)"
+}
+
+test_terminal() {
+	rooted
+	want_match "tty" '^/dev/pts/[0-9]+' "$(as iris -tt tty </dev/null | tr -d '\r')"
+	local output
+	output=$(timeout 20 expect -c '
+		spawn ssh -tt iris@testhost
+		expect "# "
+		send "stty size; ls -l /proc/self/fd/0 | sed s/.*-..//\r"
+		expect -re {/dev/pts/[0-9]+}
+		expect "# "
+		send "sleep 100\r"
+		sleep 0.3
+		send "\003"
+		expect "# "
+		send "exit 4\r"
+		expect eof
+		exit [lindex [wait] 3]') && fail "exit 0: $output"
+	want_no_match "job control" 'no job control|cannot' "$output"
+}
+
+# table: users = root: su, login, sudo, cron, at, cloister run | uid 0 inside
+test_other_ways_in() {
+	rooted
+	want "su -l" root "$(timeout 20 su -l iris -c whoami </dev/null)"
+	want "su -l, terminal" root "$(in_pty 'su -l iris -c whoami')"
+	want_match "su -l, tty" '^/dev/pts/' "$(in_pty 'su -l iris -c tty')"
+	want "su: status" 3 "$(status timeout 20 su -l iris -c 'exit 3' </dev/null)"
+	want "cloister run" root "$("$HOST_BUILD/cloister" run --user iris -- whoami)"
+	want "cloister run: home" /home/iris "$("$HOST_BUILD/cloister" run --user iris -- pwd)"
+	want "cloister run: a shell" root "$("$HOST_BUILD/cloister" run --user iris -- sh -c whoami)"
+	pam_service sudo
+	pam_service sudo-i
+	rm -rf /etc/sudoers.d
+	echo 'root ALL=(ALL:ALL) NOPASSWD: ALL' >/etc/sudoers
+	chmod 0440 /etc/sudoers
+	want "sudo -i" root "$(timeout 20 sudo -i -u iris whoami </dev/null)"
+	# What it executes is no shell: a door, too. And a script, whose interpreter is one.
+	want "sudo" "root" "$(timeout 20 sudo -u iris /bin/whoami </dev/null)"
+	printf '#!/bin/sh\necho "$(whoami) $# $1"\n' >/home/iris/script
+	chmod 0755 /home/iris/script
+	want "a script" "root 1 a b" "$(timeout 20 sudo -u iris /home/iris/script "a b" </dev/null)"
+	local output
+	output=$(timeout 20 expect -c '
+		spawn -noecho /bin/login -f iris
+		expect "# "
+		send "echo I am \$(whoami) on \$(tty)\r"
+		expect -re {I am root on /dev/pts/[0-9]+}
+		send "exit\r"
+		expect eof')
+	want_match "login" 'I am root on /dev/pts/[0-9]+' "$output"
+}
+
+test_cron() {
+	rooted
+	pam_service cron
+	mkdir -p /var/spool/cron/crontabs
+	chgrp crontab /var/spool/cron/crontabs
+	chmod 1730 /var/spool/cron/crontabs
+	echo '@reboot echo $(whoami) $(id -u) >cron' >/var/spool/cron/crontabs/iris
+	chown iris:crontab /var/spool/cron/crontabs/iris
+	chmod 0600 /var/spool/cron/crontabs/iris
+	rm -f /run/crond.pid /run/crond.reboot
+	/usr/sbin/cron -f </dev/null >/dev/null 2>&1 &
+	local daemon=$!
+	eventually 15 test -s /home/iris/cron || { kill "$daemon"; fail "cron did not run it"; }
+	kill "$daemon"
+	want "cron" "root 0" "$(cat /home/iris/cron)"
+}
+
+# The login program's own part of a session has the user's id, which is the same on the host as root's inside.
+# table: users = root: internal-sftp, scp | as the user; their files are root's inside
+test_sftp_and_scp() {
+	rooted
+	echo "host canary" >/run/canary
+	seq 1000 >/tmp/numbers
+	timeout 20 sftp -q -b - iris@testhost >/dev/null <<-'END' || fail "sftp"
+		put /tmp/numbers home
+		put /tmp/numbers /root/numbers
+		put /tmp/numbers /etc/numbers
+		mkdir /etc/directory
+	END
+	want "inside" "0 0 0 0" "$(on iris 'echo $(stat -c %u home /root/numbers /etc/numbers /etc/directory)')"
+	want "outside" iris "$(stat -c %U /home/iris/home)"
+	timeout 20 scp -q /tmp/numbers iris@testhost:/etc/copied || fail "scp"
+	want "scp, inside" 0 "$(on iris stat -c %u /etc/copied)"
+	on iris 'echo secret >/root/secret; chmod 0600 /root/secret'
+	timeout 20 scp -q iris@testhost:/root/secret /tmp/secret || fail "scp of a file of root's"
+	want "it" secret "$(cat /tmp/secret)"
+	timeout 20 sftp -q -b - iris@testhost <<<'get /run/canary /tmp/got' >/dev/null 2>&1 && fail "sftp reads the host"
+	# What it sees of the programs' directories are the doors.
+	timeout 20 sftp -q -b - iris@testhost <<<'put /tmp/numbers /bin/numbers' >/dev/null 2>&1 && fail "put in /bin"
+	timeout 20 sftp -q -b - iris@testhost <<<'put /tmp/numbers /run/cloister/root/bin/numbers' >/dev/null ||
+		fail "put in the programs' directory by its other name"
+	want "there" 0 "$(on iris stat -c %u /bin/numbers)"
+}
+
+# table: users = root: -L, agent | contained; root inside reaches the agent
+test_forwards_and_agent() {
+	rooted
+	rootfs_add "$ROOT" /usr/bin/ssh-add
+	eval "$(ssh-agent)" >/dev/null
+	ssh-add -q /root/.ssh/id_ed25519
+	want_match "agent" 'ED25519' "$(as iris -A ssh-add -l </dev/null)"
+	kill "$SSH_AGENT_PID"
+	want "no way to the host" "" "$(timeout 5 ssh -W 127.0.0.1:22 iris@testhost </dev/null 2>/dev/null | head -n 1)"
+	client iris 'nc -l -p 5000 -e echo inside & sleep 20'
+	eventually 10 test -n "$(pgrep -f 'nc -l')" || fail "no listener"
+}
+
+# In the session: a second uid, and files of it in the rootfs and in the home.
+test_other_ids_inside() {
+	rooted
+	local base
+	base=$(range_of iris)
+	on iris 'echo bob:x:1000:1000::/:/bin/sh >>/etc/passwd && su bob -c "touch /tmp/x; id -u" && touch mine && chown bob mine && chgrp tty mine' \
+		>/tmp/out 2>&1 || fail "$(cat /tmp/out)"
+	want "bob" 1000 "$(tail -n 1 /tmp/out)"
+	want "bob's on the host" "$((base + 1000))" "$(stat -c %u /home/iris/mine)"
+	# Nobody's group on the host: a set-group-ID file of group tty in the home would open every terminal.
+	want "tty's on the host" "$((base + 5))" "$(stat -c %g /home/iris/mine)"
+	# The user's own number is nobody's inside.
+	on iris "touch other && chown $(id -u iris):$(id -g iris) other && chown 0:0 mine"
+	want "the number of the user" "$((base + $(id -u iris)))" "$(stat -c %u /home/iris/other)"
+	want "taken back" iris "$(stat -c %U /home/iris/mine)"
+	# It stays for the next login, and on the disk it is what it is inside.
+	want "next login" 1000 "$(on iris 'id -u bob')"
+	want "on the disk" "0 $(id -u iris)" "$(on iris "touch /etc/a /etc/b; chown $(id -u iris) /etc/b" &&
+		stat -c %u "$STATE"/*/root-*/upper/etc/[ab] | xargs)"
+}
+
+# Groups of the user's of 1000 and above count inside, as with users = same.
+test_groups() {
+	rooted 'bind = /srv/course'
+	groupadd -f -g 1500 course
+	usermod -aG course,daemon iris
+	mkdir -p /srv/course
+	chgrp course /srv/course
+	chmod 2770 /srv/course
+	on iris 'touch /srv/course/here' || fail "a group's directory"
+	want "its group" 1500 "$(stat -c %g /srv/course/here)"
+	rm -r /srv/course
+	want_match "of root's first" '^0 ' "$(on iris 'id -G')"
+	gpasswd -d iris course >/dev/null
+	gpasswd -d iris daemon >/dev/null
+}
+
+test_nobody_is_root_on_the_host() {
+	rooted
+	client iris 'echo ready; su -c "sleep 20" & sleep 20'
+	eventually 10 grep -q ready "$CASE_STATE/client" || fail "no session"
+	want_match "control: the user" "^$(id -u iris)\$" "$(host_ids)"
+	want_no_match "root" '^0$' "$(host_ids)"
+	# Init has an id that root inside cannot become, whichever number it asks for.
+	local pid
+	pid=$(pgrep -f 'sleep 20' | tail -n 1)
+	want_match "control: a map" "^ *0 +$(id -u iris) +1\$" "$(cat "/proc/$pid/uid_map")"
+	want_match "init" "^$(range_of iris)\$" "$(host_ids)"
+	want "mapped for root inside" "" "$(awk -v id="$(range_of iris)" '$2 <= id && id < $2 + $3' "/proc/$pid/uid_map")"
+	want "and of groups" "" "$(awk -v id=5 '$2 <= id && id < $2 + $3' "/proc/$pid/gid_map")"
+}
+
+# Two users without a range in /etc/subuid: what one rules the other must not.
+test_ranges_are_the_users_own() {
+	rooted
+	printf '[user:ivan]\nisolate = yes\nrootfs = %s\nusers = root\n' "$ROOT" >>"$HOST_CONF"
+	on iris 'touch mine; chown 1:1 mine'
+	on ivan 'touch mine; chown 1:1 mine'
+	want "iris" "$(($(range_of iris) + 1))" "$(stat -c %u /home/iris/mine)"
+	want "ivan" "$(($(range_of ivan) + 1))" "$(stat -c %u /home/ivan/mine)"
+	printf 'iris:300000:65536\n' | tee /etc/subuid >/etc/subgid
+	on iris 'touch next; chown 1:1 next'
+	want "from /etc/subuid" "300001 300001" "$(stat -c '%u %g' /home/iris/next)"
+	: >/etc/subuid
+	: >/etc/subgid
+}
+
+# ---- what root inside cannot do ----
+refused_inside() {
+	local control
+	cp "$PROBE" "$ROOT/bin/"
+	mkdir -p /tmp/control
+	control=$(unshare --mount --propagation private --pid --fork --kill-child --mount-proc --net --uts --ipc \
+		"$PROBE" /tmp/control)
+	[ "$(grep -c ' done$' <<<"$control")" -ge 18 ] || fail "control: $control"
+	want "as root inside" "" "$(on iris 'mkdir -p /tmp/a && root_inside /tmp/a' | grep ' done$' || true)"
+	want "all were tried" "$(wc -l <<<"$control")" "$(on iris 'mkdir -p /tmp/a && root_inside /tmp/a' | wc -l)"
+}
+
+test_attacks() {
+	rooted
+	refused_inside
+}
+
+# The kernel's own walls: nothing but the inner user namespace is the user's.
+test_attacks_without_the_filter() {
+	rooted 'seccomp = none'
+	refused_inside
+}
+
+test_attacks_with_every_capability() {
+	local names
+	names=$(python3 -c 'print(", ".join(line.split("\t")[1].split()[0].lower() for line in
+		open("/usr/include/linux/capability.h") if line.startswith("#define CAP_") and len(line.split()) == 3
+		and line.split()[2].isdigit()))' 2>/dev/null || true)
+	[ "$(wc -w <<<"$names")" -gt 30 ] || names='cap_chown, cap_setuid, cap_setgid, cap_sys_admin, cap_net_admin,
+		cap_sys_ptrace, cap_mknod, cap_net_raw, cap_sys_chroot, cap_dac_override, cap_kill'
+	rooted "capabilities = $(tr -d '\n\t' <<<"$names")"
+	want_match "control" '^CapEff:.*[1-9a-f]{4}' "$(on iris grep CapEff /proc/self/status)"
+	refused_inside
+}
+
+test_the_way_in_cannot_be_changed() {
+	rooted
+	want "the namespace's file" 1 "$(status on iris 'echo x >/run/cloister/users')"
+	want "moved away" 1 "$(status on iris 'mv /run/cloister /run/other')"
+	want "removed" 1 "$(status on iris 'rm /run/cloister/users')"
+	want "the session file" 1 "$(status on iris 'echo shell=/bin/other >/run/cloister/session')"
+	want "replaced" 1 "$(status on iris 'rm /run/cloister/session')"
+	# Out of the second tree by chroot(2), which root inside may call: to the session's own first one.
+	cat >/tmp/out.c <<-'END'
+		#include <fcntl.h>
+		#include <stdio.h>
+		#include <sys/stat.h>
+		#include <unistd.h>
+		int main(void)
+		{
+			int fd = open("/", O_RDONLY);
+			mkdir("/tmp/jail", 0755);
+			if (chroot("/tmp/jail") < 0 || fchdir(fd) < 0)
+				return perror("chroot"), 1;
+			for (int i = 0; i < 64; i++)
+				if (chdir("..") < 0)
+					return perror("chdir"), 1;
+			if (chroot(".") < 0)
+				return perror("chroot"), 1;
+			printf("%s\n", access("/run/canary", F_OK) == 0 ? "host" : access("/run/cloister/root/bin", F_OK) == 0 ? "session" : "nowhere");
+			return execl("/run/cloister/root/bin/busybox", "sh", "-c", "/run/cloister/root/bin/busybox whoami; /bin/sh -c whoami", NULL);
+		}
+	END
+	gcc -static -o "$ROOT/bin/out" /tmp/out.c
+	echo "host canary" >/run/canary
+	want "control" host "$(chroot / "$ROOT/bin/out" 2>/dev/null | head -n 1)"
+	want "inside" "session root" "$(on iris out 2>/dev/null | head -n 2 | xargs)"
+}
+
+# ---- what is left on the disk ----
+test_layers_are_out_of_reach() {
+	rooted
+	on iris 'cp /bin/busybox /etc/suid; chmod 4755 /etc/suid'
+	local file
+	file=$(find "$STATE" -name suid)
+	want "it is there, of root's" "0 4755" "$(stat -c '%u %a' "$file")"
+	local directory=$STATE
+	want "its directories" "700 700 700 700" "$(stat -c %a /var/lib/cloister "$STATE" "$STATE"/1* "$STATE"/1*/root-* | xargs)"
+	want "for another user" 1 "$(status su -s /bin/sh nora -c "test -e $file")"
+	want "inside nothing comes of it" nobody "$(on iris 'echo bob:x:1000:1000::/:/bin/sh >>/etc/passwd; su bob -c "/etc/suid whoami"' | sed 's/bob/nobody/')"
+}
+
+# A library that the name service loads as root of the host with users = host, and as the session's root with same.
+plant_libnss() {
+	cp -a /opt/busybox "$ROOT"
+	rootfs_add "$ROOT" /bin/bash
+	mkdir -p "$ROOT/lib/x86_64-linux-gnu" "$ROOT/lib64" "$ROOT/drop"
+	chmod 0777 "$ROOT/drop"
+	cp -L /lib/x86_64-linux-gnu/libc.so.6 "$ROOT/lib/x86_64-linux-gnu/"
+	cp -L /lib64/ld-linux-x86-64.so.2 "$ROOT/lib64/"
+	cat >/tmp/evil.c <<-'END'
+		#include <fcntl.h>
+		#include <stdio.h>
+		#include <unistd.h>
+		__attribute__((constructor)) static void loaded(void)
+		{
+			char text[64];
+			int fd = open("/drop/planted", O_WRONLY | O_CREAT | O_APPEND, 0666);
+			int n = snprintf(text, sizeof(text), "uid %d\n", (int)geteuid());
+			if (fd >= 0 && write(fd, text, (size_t)n) != n)
+				_exit(1);
+		}
+	END
+	gcc -shared -fPIC -o /tmp/libnss_evil.so.2 /tmp/evil.c
+}
+
+test_what_root_inside_wrote_serves_nobody_else() {
+	local users drop=/srv/drop
+	plant_libnss
+	rm -rf "$drop"
+	mkdir -p "$drop"
+	chmod 0777 "$drop"
+	isolate iris "rootfs = $ROOT" 'users = root' "bind = $drop:/drop"
+	timeout 20 scp -q /tmp/libnss_evil.so.2 iris@testhost:/lib/x86_64-linux-gnu/ || fail "scp"
+	on iris 'printf "passwd: evil files\ngroup: evil files\n" >/etc/nsswitch.conf'
+	# The control: here it is loaded.
+	on iris true
+	want_match "with users = root" 'uid' "$(cat "$drop/planted")"
+	rm "$drop/planted"
+	for users in same host; do
+		isolate iris "rootfs = $ROOT" "users = $users" "bind = $drop:/drop"
+		want "users = $users" iris "$(on iris id -un)"
+		[ ! -e "$drop/planted" ] || fail "users = $users: the library ran: $(cat "$drop/planted")"
+	done
+	# And with the layers of the one for the other it would have run.
+	cp -a "$STATE"/1*/root-*/upper/. "$STATE"/1*/-*/upper/
+	on iris true
+	[ -e "$drop/planted" ] || fail "control: the library does not run from such a layer"
+	rm -r "$drop"
+}
+
+test_a_program_that_is_moved_is_refused() {
+	rooted
+	pam_service unknown
+	want "status" 1 "$(status timeout 20 pamtester unknown iris open_session)"
+	want_match "reason" 'refused: .*users = root' "$(log_new)"
+}
+
+test_the_hosts_own_files_are_refused() {
+	isolate iris 'users = root'
+	want "rootfs = /" 254 "$(status on iris true)"
+	want_match "reason" 'refused: .*users = root needs a rootfs of its own' "$(log_new)"
+	mkdir -p /opt/rootfs/slash
+	mount --bind / /opt/rootfs/slash
+	isolate iris 'users = root' 'rootfs = /opt/rootfs/slash'
+	want "by another name" 254 "$(status on iris true)"
+	want_match "reason" "refused: .*the host's /" "$(log_new)"
+	umount /opt/rootfs/slash
+	isolate root 'users = root' 'rootfs = /opt/rootfs/slash'
+	want "root" 254 "$(status on root true)"
+}
+
+# ---- settings ----
+test_capabilities() {
+	rooted
+	want "by default" "00000000000400fb 00000000000400fb" \
+		"$(on iris "awk '/^Cap(Eff|Bnd)/ {print \$2}' /proc/self/status | xargs")"
+	rooted 'capabilities = none'
+	want "none" "0000000000000000 0000000000000000" \
+		"$(on iris "awk '/^Cap(Eff|Bnd)/ {print \$2}' /proc/self/status | xargs")"
+	want "root without them" 0 "$(on iris id -u)"
+	want "chown" 1 "$(status on iris 'touch a; chown 5 a')"
+	rooted 'capabilities = cap_chown'
+	want "one" "0000000000000001 0000000000000001" \
+		"$(on iris "awk '/^Cap(Eff|Bnd)/ {print \$2}' /proc/self/status | xargs")"
+	want "chown" 0 "$(status on iris 'touch a; chown 5 a')"
+	want "no_new_privs, filter" "1 2" "$(on iris "awk '/^(NoNewPrivs|Seccomp):/ {print \$2}' /proc/self/status | xargs")"
+}
+
+test_writable() {
+	rooted 'writable = no'
+	want "no" 1 "$(status on iris 'touch /etc/x')"
+	want "no: the home" 0 "$(status on iris 'touch x')"
+	rooted 'writable = tmpfs'
+	want "tmpfs" root "$(on iris 'touch /etc/x; stat -c %U /etc/x')"
+	want "tmpfs, gone" 1 "$(status on iris 'test -e /etc/x')"
+	rooted 'writable = direct'
+	want "direct, of the host's root" 1 "$(status on iris 'touch /etc/x')"
+	chown -R iris: "$ROOT"
+	want "direct, of the user's" 0 "$(on iris 'touch /etc/x; stat -c %u /etc/x')"
+	want "direct: outside" iris "$(stat -c %U "$ROOT/etc/x")"
+	want "direct: files of the host's root" "" "$(find "$ROOT" -uid 0)"
+}
+
+test_shell() {
+	rooted 'shell = /bin/ash'
+	want "another shell" "root /bin/ash" "$(on iris 'echo $(whoami) $SHELL')"
+	usermod -s /bin/bash iris
+	want "bash is not there" "root /bin/ash" "$(on iris 'echo $(whoami) $SHELL')"
+	rooted
+	want "missing" 254 "$(status on iris true)"
+	want_match "reason" '/bin/bash' "$(log_new | grep 'refused: shell')"
+	usermod -s "$HOST_BUILD/cloister-sh" iris
+	rooted 'shell = /bin/ash'
+	want "cloister-sh" "root /bin/ash" "$(on iris 'echo $(whoami) $SHELL')"
+}
+
+test_two_sessions_share_the_layer() {
+	rooted
+	client iris 'echo one >/etc/shared; echo ready; sleep 20'
+	eventually 10 grep -q ready "$CASE_STATE/client" || fail "no session"
+	want "the other sees it" "one 0" "$(on iris 'echo $(cat /etc/shared) $(stat -c %u /etc/shared)')"
+}
+
+test_leaves_nothing() {
+	rooted
+	on iris true
+	snapshot_before
+	on iris 'setsid sleep 1000 >/dev/null 2>&1 </dev/null & sleep 0.2'
+	on iris true
+	timeout 20 su -l iris -c true </dev/null
+	"$HOST_BUILD/cloister" run --user iris -- true
+	snapshot_same
+}
+
+# ---- cloister-sh alone: newuidmap(1) and newgidmap(1) map 0 to the user, and the rest to the range ----
+alone() {
+	timeout 20 su nora -s /bin/sh -c "$HOST_BUILD/cloister-sh -c '$1'" </dev/null
+}
+
+# table: cloister-sh alone, users = root | uid 0 inside, the user outside
+test_login_shell_alone() {
+	sed -i '/pam_cloister/d' /etc/pam.d/su
+	isolate nora 'users = root'
+	chmod 0755 /etc/cloister
+	want "without a range" "0 0" "$(alone 'echo $(id -u) $(id -g)')"
+	alone 'touch file'
+	want "outside" nora "$(stat -c %U /home/nora/file)"
+	want "another id" 1 "$(status alone 'chown 5 file')"
+	printf 'nora:400000:65536\n' | tee /etc/subuid >/etc/subgid
+	want "with a range" "0 0" "$(alone 'echo $(id -u) $(id -g)')"
+	alone 'chown 5:6 file'
+	want "another id" "400004 400005" "$(stat -c '%u %g' /home/nora/file)"
+	alone 'chown 0:0 file'
+	want "capabilities" "00000000000400fb 00000000000400fb" \
+		"$(alone "awk \"/^Cap(Eff|Bnd)/ {print \\\$2}\" /proc/self/status | xargs")"
+	want "mount" 1 "$(status alone 'mount -t tmpfs none /tmp')"
+	: >/etc/subuid
+	: >/etc/subgid
 }
 
 run_cases "$@"
