@@ -50,17 +50,22 @@ static int in_child(int (*check)(void))
 			return __LINE__ % 200 + 1; \
 	} while (0)
 
-static int filtered(void)
+static int filtered_but(bool joins)
 {
 	void *program = NULL;
 	uint16_t length = 0;
 	struct cloister_error err;
 
-	if (cloister_seccomp_build(0, false, &program, &length, &err) < 0 || cloister_set_no_new_privs() < 0)
+	if (cloister_seccomp_build(0, joins, &program, &length, &err) < 0 || cloister_set_no_new_privs() < 0)
 		return -1;
 	int r = cloister_seccomp_load(program, length);
 	free(program);
 	return r;
+}
+
+static int filtered(void)
+{
+	return filtered_but(false);
 }
 
 static int refused(long result, int code)
@@ -100,6 +105,23 @@ static int check_refused_calls(void)
 	/* snapd CVE-2019-7303: the kernel looks at the low half alone. */
 	CHECK(refused(syscall(SYS_ioctl, fd, TIOCSTI | (1UL << 32), "x"), EPERM));
 	CHECK(refused(syscall(SYS_ioctl, fd, TIOCLINUX, "x"), EPERM));
+	return 0;
+}
+
+/* users = root: EINVAL and EBADF are the kernel's own answers, so the call went through. */
+static int check_joining(void)
+{
+	int own = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC),
+	    mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+
+	CHECK(own >= 0 && mounts >= 0 && filtered_but(true) == 0);
+	CHECK(refused(setns(own, CLONE_NEWUSER), EINVAL));
+	CHECK(refused(setns(own, 0), EPERM));
+	CHECK(refused(setns(mounts, CLONE_NEWNS), EPERM));
+	CHECK(refused(setns(own, CLONE_NEWUSER | CLONE_NEWNS), EPERM));
+	/* The kernel would look at the low half alone; so nothing but the exact number passes. */
+	CHECK(refused(syscall(SYS_setns, own, CLONE_NEWUSER | (1UL << 40)), EPERM));
+	CHECK(refused(unshare(CLONE_NEWUSER), EPERM));
 	return 0;
 }
 
@@ -157,6 +179,7 @@ static void test_seccomp(void **unused)
 {
 	(void)unused;
 	assert_int_equal(in_child(check_refused_calls), 0);
+	assert_int_equal(in_child(check_joining), 0);
 	assert_int_equal(in_child(check_ordinary_calls), 0);
 	/* A kernel without CONFIG_IA32_EMULATION knows no such call at all, filter or not. */
 	bool emulated = in_child(call_foreign_architecture) != 128 + SIGSEGV;
