@@ -234,5 +234,9 @@ int cloister_entry_become_user(const struct cloister_session *session, const cha
 		return -EPERM;
 	if (geteuid() != session->uid)
 		return -EPERM;
-	return session->root_inside ? cloister_root_users_join(session->root_capabilities, step) : 0;
+	if (!session->root_inside)
+		return 0;
+	*step = "session file";
+	struct cloister_inside inside;
+	return cloister_launcher_inside(&inside) && inside.joins ? cloister_root_users_join(&inside, step) : -EPERM;
 }

@@ -41,6 +41,34 @@ static int line_of(const char *text, const char *key, char *value, size_t size)
 	return n > 0 && (size_t)n < size ? 0 : -EINVAL;
 }
 
+/* "0 1500 1501" */
+static int parse_groups(const char *text, struct cloister_inside *inside)
+{
+	for (const char *at = text; *at != '\0'; at += *at == ' ') {
+		size_t length = strcspn(at, " ");
+		uint64_t group;
+
+		if (inside->n_root_groups == CLOISTER_ID_EXTENTS_MAX || cloister_number_parse(at, length, &group) < 0 ||
+		    group >= UINT32_MAX)
+			return -EINVAL;
+		inside->root_groups[inside->n_root_groups++] = (gid_t)group;
+		at += length;
+	}
+	return 0;
+}
+
+static int read_joining(const char *text, struct cloister_inside *inside)
+{
+	char groups[SESSION_FILE_MAX];
+
+	int r = line_of(text, "\nlogin_shell=", inside->login_shell, sizeof(inside->login_shell));
+	if (r == 0)
+		r = cloister_number_of_key(text, "root_capabilities", &inside->root_capabilities);
+	if (r == 0)
+		r = line_of(text, "\nroot_groups=", groups, sizeof(groups));
+	return r < 0 ? r : parse_groups(groups, inside);
+}
+
 bool cloister_launcher_inside(struct cloister_inside *inside)
 {
 	static const char *const kinds[] = {"mnt", "pid", "net", "ipc", "uts", "cgroup"};
@@ -65,9 +93,7 @@ bool cloister_launcher_inside(struct cloister_inside *inside)
 		return false;
 	if (line_of(text, "\nshell=", inside->shell, sizeof(inside->shell)) < 0 || inside->shell[0] != '/')
 		return false;
-	return !inside->joins ||
-	       (line_of(text, "\nlogin_shell=", inside->login_shell, sizeof(inside->login_shell)) == 0 &&
-	        cloister_number_of_key(text, "root_capabilities", &inside->root_capabilities) == 0);
+	return !inside->joins || read_joining(text, inside) == 0;
 }
 
 static bool belongs_to_login(const char *variable)
@@ -175,7 +201,7 @@ static int exec_through_door(const struct cloister_inside *inside, char **argv, 
 	const char *program = door_program(argv, &self);
 	if (program == NULL)
 		return cloister_fail(err, ENOENT, "shell", argv[0], "the launcher stands for no program");
-	int r = cloister_root_users_join(inside->root_capabilities, &step);
+	int r = cloister_root_users_join(inside, &step);
 	if (r < 0)
 		return cloister_fail(err, -r, "users", NULL, "cannot become root of the session: %s", step);
 	if (add_root_path(environment) < 0)

@@ -286,6 +286,33 @@ static int order_content(struct cloister_plan *plan, size_t first, struct cloist
 	return 0;
 }
 
+/* What the launcher has to know for users = root: the user's groups as well, since the rootfs's own group(5) is all
+ * that a login program knows inside. */
+static char *root_session_text(const struct cloister_plan *plan, const struct cloister_account *account)
+{
+	uint32_t groups[CLOISTER_ID_EXTENTS_MAX];
+	size_t n = cloister_ids_own_groups(account, groups, CLOISTER_ID_EXTENTS_MAX);
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	if (out == NULL)
+		return NULL;
+	fprintf(out, "session=%s\nuser=%s\nuid=%u\nshell=%s\nlogin_shell=%s\nroot_capabilities=%llu\nroot_groups=0",
+	        plan->session_id, plan->user, plan->uid, plan->shell, account->shell,
+	        (unsigned long long)plan->root_capabilities);
+	for (size_t i = 1; i < n; i++) {
+		if (groups[i] != account->gid)
+			fprintf(out, " %u", groups[i]);
+	}
+	fputc('\n', out);
+	if (fclose(out) != 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
 /*
  * users = root. A mount of its own, sealed in the end: root inside must not be able to rename it, or what is in it.
  */
@@ -293,11 +320,9 @@ static void add_root_users(struct row_list *list, const struct cloister_account 
                            const struct cloister_plan_facts *facts)
 {
 	struct cloister_plan *plan = list->plan;
-	char _cleanup_free_ *text = NULL;
+	char _cleanup_free_ *text = root_session_text(plan, account);
 
-	if (asprintf(&text, "session=%s\nuser=%s\nuid=%u\nshell=%s\nlogin_shell=%s\nroot_capabilities=%llu\n",
-	             plan->session_id, plan->user, plan->uid, plan->shell, account->shell,
-	             (unsigned long long)plan->root_capabilities) < 0) {
+	if (text == NULL) {
 		list->error = ENOMEM;
 		return;
 	}

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdio.h>
@@ -44,9 +45,15 @@ static void reopen_terminals(const struct terminals *terminals)
 	}
 }
 
-static int become_root(uint64_t capabilities, const char **step)
+static int become_root(const struct cloister_inside *inside, const char **step)
 {
+	uint64_t capabilities = inside->root_capabilities;
 	struct cloister_privileges now;
+
+	/* Only those are mapped that the user is in on the host, and the range's own. */
+	*step = "groups";
+	if (setgroups(inside->n_root_groups, inside->root_groups) < 0)
+		return -errno;
 
 	/* The namespace comes with every capability, the bounding set's too: CAP_SETPCAP is there to drop them. */
 	*step = "bounding set";
@@ -66,7 +73,7 @@ static int become_root(uint64_t capabilities, const char **step)
 	return getuid() == 0 && geteuid() == 0 && getgid() == 0 && getegid() == 0 ? 0 : -EPERM;
 }
 
-int cloister_root_users_join(uint64_t capabilities, const char **step)
+int cloister_root_users_join(const struct cloister_inside *inside, const char **step)
 {
 	char directory[PATH_MAX];
 	struct terminals terminals;
@@ -88,5 +95,5 @@ int cloister_root_users_join(uint64_t capabilities, const char **step)
 		return -errno;
 	(void)!chdir(directory);
 	reopen_terminals(&terminals);
-	return become_root(capabilities, step);
+	return become_root(inside, step);
 }

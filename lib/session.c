@@ -209,7 +209,6 @@ int cloister_session_start(const struct cloister_plan *plan, const struct cloist
 	                                     .namespaces = plan->namespaces,
 	                                     .capabilities = plan->capabilities,
 	                                     .root_inside = plan->root_inside,
-	                                     .root_capabilities = plan->root_capabilities,
 	                                     .uid = plan->inside_uid,
 	                                     .gid = plan->inside_gid,
 	                                     .shifted_root = cloister_id_map_outside(&plan->uid_map, 0),

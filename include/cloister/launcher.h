@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "cloister/error.h"
+#include "cloister/ids.h"
 
 /* What the launcher has to know of the session it is in. */
 struct cloister_inside {
@@ -15,6 +16,8 @@ struct cloister_inside {
 	char login_shell[4096]; /* the one of the host's passwd(5) */
 	bool joins;             /* users = root, and the caller is not in its user namespace yet */
 	uint64_t root_capabilities;
+	gid_t root_groups[CLOISTER_ID_EXTENTS_MAX];
+	size_t n_root_groups;
 };
 
 /*

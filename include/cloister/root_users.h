@@ -10,6 +10,7 @@
 
 #include "cloister/error.h"
 #include "cloister/execute.h"
+#include "cloister/launcher.h"
 #include "cloister/plan.h"
 
 /*
@@ -20,11 +21,11 @@
 int cloister_root_users_make(int session_user_namespace, const struct cloister_plan *plan, struct cloister_error *err);
 
 /*
- * Joins it, in the session, as the user: the calling process, which must have one thread, is uid 0 afterwards, in the
- * directory tree without the doors, with the same working directory and terminal where they are there, and with no
- * capability but those. Returns 0, or -errno with *step.
+ * Joins it, in the session, as the user: the calling process, which must have one thread, is uid 0 afterwards, with the
+ * groups and no capability but those of inside (cloister_launcher_inside), in the directory tree without the doors,
+ * with the same working directory and terminal where they are there. Returns 0, or -errno with *step.
  */
-int cloister_root_users_join(uint64_t capabilities, const char **step);
+int cloister_root_users_join(const struct cloister_inside *inside, const char **step);
 
 /* In init, at the end: the file that leads there is that of a user namespace that the user owns, a child of init's. */
 int cloister_root_users_verify(const struct cloister_plan *plan, struct cloister_error *err);

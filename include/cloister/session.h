@@ -23,8 +23,7 @@ struct cloister_session {
 	uint16_t seccomp_length; /* 0: none */
 	uint64_t namespaces;
 	uint64_t capabilities;
-	bool root_inside; /* users = root: what a login program executes joins an inner user namespace */
-	uint64_t root_capabilities;
+	bool root_inside;  /* users = root: what a login program executes joins an inner user namespace */
 	uint32_t uid, gid; /* the user's in the session's user namespace */
 	gid_t *groups;     /* the user's, as numbers inside */
 	size_t n_groups;

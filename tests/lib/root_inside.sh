@@ -1,0 +1,16 @@
+# shellcheck shell=bash
+# What the tests of users = root have in common.
+
+# Where the range of a user without one in /etc/subuid begins (lib/id_range.c).
+range_of() {
+	echo $((1879048192 + 65536 * $(id -u "$1")))
+}
+
+# Every uid and gid of the session's processes, as the host sees them.
+host_ids() {
+	local pid
+	for pid in /proc/[0-9]*; do
+		[ "$(readlink "$pid/ns/pid")" != "$(readlink /proc/1/ns/pid)" ] || continue
+		awk '/^(Uid|Gid):/ {print $2, $3, $4, $5}' "$pid/status" 2>/dev/null
+	done | tr ' ' '\n' | sort -un
+}
