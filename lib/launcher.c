@@ -59,7 +59,7 @@ static int parse_groups(const char *text, struct cloister_inside *inside)
 
 static int read_joining(const char *text, struct cloister_inside *inside)
 {
-	char groups[SESSION_FILE_MAX];
+	char groups[SESSION_FILE_MAX] = "";
 
 	int r = line_of(text, "\nlogin_shell=", inside->login_shell, sizeof(inside->login_shell));
 	if (r == 0)

@@ -48,7 +48,7 @@ static void reopen_terminals(const struct terminals *terminals)
 static int become_root(const struct cloister_inside *inside, const char **step)
 {
 	uint64_t capabilities = inside->root_capabilities;
-	struct cloister_privileges now;
+	struct cloister_privileges now = {0};
 
 	/* Only those are mapped that the user is in on the host, and the range's own. */
 	*step = "groups";
