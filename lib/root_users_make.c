@@ -11,9 +11,9 @@
 #include <unistd.h>
 
 #include "cloister/cleanup.h"
+#include "cloister/descriptor.h"
 #include "cloister/namespace_limits.h"
 #include "cloister/root_users.h"
-#include "cloister/descriptor.h"
 #include "spawn.h"
 
 /* No exit signal: neither the login program nor the writer is told of its child. */
