@@ -11,8 +11,10 @@
 
 #include "cli.h"
 #include "cloister/cleanup.h"
+#include "cloister/image.h"
 #include "cloister/namespace_limits.h"
 #include "cloister/path.h"
+#include "cloister/source.h"
 #include "cloister/sshd_config.h"
 
 static const char usage[] = "usage: cloister check [--config FILE] [USER]\n"
@@ -52,6 +54,33 @@ static void check_faults(const struct cloister_config *config, struct findings *
 	}
 }
 
+/* Opens the rootfs as a session would, an image by mounting it for as long as it takes to look into it. */
+static void check_root(const struct cloister_plan *plan, const struct cloister_row *row, struct findings *findings)
+{
+	struct cloister_image _cleanup_image_ image = CLOISTER_IMAGE_NONE;
+	struct cloister_source_context context = {.user_namespace = -1, .devpts = -1, .shared_root = -1};
+	struct cloister_error err = {0};
+	char line[2048];
+	int _cleanup_close_ root = cloister_image_prepare(plan, false, &image, &err);
+
+	if (cloister_plan_image(plan) != NULL)
+		context.image = &image;
+	if (root == 0)
+		root = cloister_rootfs_open(plan, row, &context, &err);
+	if (root < 0) {
+		report_error(findings, "%s", cloister_error_line(&err, line, sizeof(line)));
+		return;
+	}
+	if (context.image != NULL)
+		printf("ok: %s is %s image, mounted %s\n", row->source,
+		       strcmp(image.type, "erofs") == 0 ? "an erofs" : "a squashfs",
+		       image.mount >= 0 ? "as a file" : "by a loop device");
+	/* An overlay may add it. */
+	int _cleanup_close_ shell = cloister_path_open_inside(root, plan->shell, O_PATH);
+	if (shell < 0 && strcmp(row->source, "/") != 0)
+		report_error(findings, "shell: %s is not in the rootfs %s", plan->shell, row->source);
+}
+
 /* Opens, as a session would, what the plan takes from the host. */
 static void check_sources(const struct cloister_plan *plan, struct findings *findings)
 {
@@ -60,25 +89,18 @@ static void check_sources(const struct cloister_plan *plan, struct findings *fin
 		struct cloister_error err = {0};
 		char line[2048];
 
-		if (*row->source == '\0')
+		if (row->kind == CLOISTER_ROW_ROOT || row->kind == CLOISTER_ROW_OVERLAY)
+			check_root(plan, row, findings);
+		if (*row->source == '\0' || row->kind == CLOISTER_ROW_ROOT || row->kind == CLOISTER_ROW_OVERLAY ||
+		    row->kind == CLOISTER_ROW_IMAGE)
 			continue;
 		int _cleanup_close_ fd = cloister_path_open_host(row->source, 0,
 		                                                 plan->privileged ? CLOISTER_PATH_NO_PLANTED_LINKS
 		                                                                  : CLOISTER_PATH_OWN_RIGHTS,
 		                                                 &err);
 		if (fd < 0)
-			report_error(findings, "%s: %s%s", cloister_row_name(row->kind),
-			             cloister_error_line(&err, line, sizeof(line)),
-			             row->kind == CLOISTER_ROW_ROOT || row->kind == CLOISTER_ROW_OVERLAY
-			                     ? " (make one with mmdebstrap, see cloister(8), or use rootfs = /)"
-			                     : "");
-		/* The shell is looked for in a rootfs that is a plain directory; an overlay may add it. */
-		if (fd >= 0 && (row->kind == CLOISTER_ROW_ROOT || row->kind == CLOISTER_ROW_OVERLAY)) {
-			int _cleanup_close_ shell = cloister_path_open_inside(fd, plan->shell, O_PATH);
-
-			if (shell < 0 && strcmp(row->source, "/") != 0)
-				report_error(findings, "shell: %s is not in the rootfs %s", plan->shell, row->source);
-		}
+			report_error(findings, "%s: %s", cloister_row_name(row->kind),
+			             cloister_error_line(&err, line, sizeof(line)));
 	}
 }
 

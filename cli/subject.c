@@ -10,6 +10,7 @@
 
 #include "cli.h"
 #include "cloister/cleanup.h"
+#include "cloister/image.h"
 #include "cloister/terminal.h"
 
 int cli_fail(const struct cloister_error *err)
@@ -124,6 +125,7 @@ int cli_subject_plan(struct cli_subject *subject, bool shell_check, struct clois
 	struct cloister_plan_facts facts = {.privileged = geteuid() == 0,
 	                                    .session_id = subject->session_id,
 	                                    .init_path = subject->init_path,
+	                                    .image = cloister_rootfs_is_file(subject->policy->rootfs, geteuid() == 0),
 	                                    .shell_check = shell_check};
 
 	int r = cli_init_path(subject->init_path, sizeof(subject->init_path));

@@ -14,6 +14,7 @@
 #include "cloister/cleanup.h"
 #include "cloister/control.h"
 #include "cloister/execute.h"
+#include "cloister/image.h"
 #include "cloister/source.h"
 
 /* In a user's own namespace init is the one who can open what comes from the host: the host's files are still in sight.
@@ -98,6 +99,8 @@ int cloister_init_main(void)
 	prctl(PR_SET_NAME, "cloister-init");
 	fcntl(CLOISTER_CONTROL_FD, F_SETFD, FD_CLOEXEC);
 	umask(022);
+	/* Nothing else may get this number; it is /dev/null until an image has it. */
+	dup3(0, CLOISTER_IMAGE_FD, O_CLOEXEC);
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	sigemptyset(&child);
@@ -108,6 +111,8 @@ int cloister_init_main(void)
 	                     : build_session(&execution, &err);
 	if (r == 0) {
 		close(execution.root);
+		if (!execution.image_held)
+			close(CLOISTER_IMAGE_FD);
 		r = use_own_null();
 		if (r < 0)
 			cloister_fail(&err, -r, "init", "/dev/null", "cannot use the session's own");

@@ -18,6 +18,7 @@
 #include <linux/openat2.h>
 
 #include "cloister/cleanup.h"
+#include "cloister/image.h"
 #include "cloister/mounts.h"
 #include "cloister/path.h"
 #include "cloister/privileges.h"
@@ -50,6 +51,18 @@ static int carry_root(struct cloister_execution *execution, const struct cloiste
 	execution->root_inode = st.st_ino;
 	execution->root = fcntl(source, F_DUPFD_CLOEXEC, 3);
 	return execution->root < 0 ? fail_row(row, errno, "no descriptor", err) : 0;
+}
+
+/* Kept for as long as init lives, under the number at which later sessions ask for it. */
+static int carry_image(struct cloister_execution *execution, const struct cloister_row *row, int source,
+                       struct cloister_error *err)
+{
+	if (source < 0)
+		return 0;
+	if (dup3(source, CLOISTER_IMAGE_FD, O_CLOEXEC) < 0)
+		return fail_row(row, errno, "no descriptor", err);
+	execution->image_held = true;
+	return 0;
 }
 
 /* /proc and /dev are where a rootfs with a symlink led other runtimes out (runc CVE-2026-41579): no link on the way to
@@ -387,6 +400,7 @@ static int carry_seccomp(struct cloister_execution *execution, const struct cloi
 
 static carry_function *const carriers[CLOISTER_ROW_KINDS] = {
 	[CLOISTER_ROW_ROOT] = carry_root,
+	[CLOISTER_ROW_IMAGE] = carry_image,
 	[CLOISTER_ROW_OVERLAY] = carry_root,
 	[CLOISTER_ROW_TMPFS] = carry_tmpfs,
 	[CLOISTER_ROW_DEVICE] = carry_device,

@@ -69,11 +69,19 @@ static int make_layers(int upper_mount, int lower)
 	return work < 0 ? work : 0;
 }
 
-/* Both layers idmapped, or neither: a file copied up must keep its owner. */
-static int open_layers(const struct cloister_plan *plan, const struct cloister_row *row, int lower_fd, int upper_fd,
-                       int user_namespace, int *lower, int *upper)
+/* An image's is mounted anew: its mount is detached, too. */
+static int clone_lower(const struct cloister_row *row, const struct cloister_source_context *context, int lower_fd)
 {
-	int _cleanup_close_ low = cloister_mount_clone(lower_fd, false);
+	return context->image != NULL ? cloister_image_lower(context->image, row->source, NULL)
+	                              : cloister_mount_clone(lower_fd, false);
+}
+
+/* Both layers idmapped, or neither: a file copied up must keep its owner. */
+static int open_layers(const struct cloister_plan *plan, const struct cloister_row *row,
+                       const struct cloister_source_context *context, int lower_fd, int upper_fd, int user_namespace,
+                       int *lower, int *upper)
+{
+	int _cleanup_close_ low = clone_lower(row, context, lower_fd);
 	if (low < 0)
 		return low;
 	/* The tmpfs is detached already, and a detached mount can be cloned from Linux 6.15 on only. */
@@ -204,7 +212,7 @@ int cloister_overlay_open(const struct cloister_plan *plan, const struct cloiste
 		int fd = fcntl(context->shared_root, F_DUPFD_CLOEXEC, 3);
 		return fd < 0 ? cloister_fail(err, errno, "overlay", row->source, "no descriptor") : fd;
 	}
-	int _cleanup_close_ lower_fd = cloister_rootfs_open(plan, row, err);
+	int _cleanup_close_ lower_fd = cloister_rootfs_open(plan, row, context, err);
 	if (lower_fd < 0)
 		return lower_fd;
 	if (plan->root_inside && is_host_root(lower_fd))
@@ -219,14 +227,15 @@ int cloister_overlay_open(const struct cloister_plan *plan, const struct cloiste
 	if (r < 0)
 		return cloister_fail(err, -r, "overlay", *plan->state != '\0' ? plan->state : "tmpfs",
 		                     "cannot make the upper and work directories");
-	r = open_layers(plan, row, lower_fd, upper_fd, idmapped ? context->user_namespace : -1, &lower, &upper);
+	r = open_layers(plan, row, context, lower_fd, upper_fd, idmapped ? context->user_namespace : -1, &lower,
+	                &upper);
 	if (idmapped && plan->root_inside && (r == -EINVAL || r == -EPERM || r == -EOPNOTSUPP))
 		return cloister_fail(err, -r, "overlay", row->source,
 		                     "users = root needs idmapped mounts, which the file system of the rootfs or of "
 		                     "state cannot be");
 	if (idmapped && (r == -EINVAL || r == -EPERM || r == -EOPNOTSUPP)) {
 		idmapped = false;
-		r = open_layers(plan, row, lower_fd, upper_fd, -1, &lower, &upper);
+		r = open_layers(plan, row, context, lower_fd, upper_fd, -1, &lower, &upper);
 	}
 	if (r < 0)
 		return cloister_fail(err, -r, "overlay", row->source, "cannot clone the layers");

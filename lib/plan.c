@@ -12,6 +12,7 @@
 
 static const char *const row_names[CLOISTER_ROW_KINDS] = {
 	[CLOISTER_ROW_ROOT] = "root",
+	[CLOISTER_ROW_IMAGE] = "image",
 	[CLOISTER_ROW_OVERLAY] = "overlay",
 	[CLOISTER_ROW_TMPFS] = "tmpfs",
 	[CLOISTER_ROW_DEVICE] = "device",
@@ -100,6 +101,15 @@ static int refuse_unsupported(const struct cloister_policy *policy, const struct
 		return cloister_fail(err, EPERM, "policy", NULL, "root cannot be isolated with users = host");
 	if (policy->writable == CLOISTER_WRITABLE_DIRECT && strcmp(policy->rootfs, "/") == 0)
 		return cloister_fail(err, EINVAL, "policy", "/", "writable = direct cannot be used with rootfs = /");
+	if (facts->image && policy->writable == CLOISTER_WRITABLE_DIRECT)
+		return cloister_fail(
+			err, EINVAL, "policy", policy->rootfs,
+			"writable = direct needs a directory, and an image file cannot be written: use overlay, "
+			"tmpfs or no");
+	if (facts->image && !facts->privileged)
+		return cloister_fail(
+			err, EPERM, "policy", policy->rootfs,
+			"only root can mount an image file: without the PAM module the rootfs must be a directory");
 	return cloister_plan_root_check(policy, account, facts, err);
 }
 

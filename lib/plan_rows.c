@@ -61,6 +61,8 @@ static void add_root(struct row_list *list, const struct cloister_policy *policy
 	struct cloister_row *row;
 	bool direct = policy->writable == CLOISTER_WRITABLE_DIRECT;
 
+	if (facts->image)
+		add(list, CLOISTER_ROW_IMAGE, policy->rootfs, "", "")->flags = CLOISTER_ROW_ROOT_ONLY;
 	if (!plan->privileged || direct) {
 		/* An overlay over "/" is EINVAL in a user's own namespace: there the rootfs is read-only, which is
 		 * stricter. */

@@ -102,6 +102,7 @@ int cloister_registry_add(const struct cloister_session *session, const struct c
 	fd = -1;
 	fprintf(out, "pid=%d\nstart=%" PRIu64 "\nmnt=%" PRIu64 "\nuser=%s\nuid=%" PRIu32 "\nowner=%d\nsince=%lld\n",
 	        (int)session->init, ticks, inode, plan->user, plan->uid, (int)session->owner, (long long)time(NULL));
+	fputs(session->image, out);
 	write_identity(out, plan);
 	if (fclose(out) != 0 || renameat(registry, hidden, registry, session->id) < 0) {
 		int code = errno;
@@ -166,14 +167,12 @@ static int same_overlay(const char *text, const char *wanted)
 	return strstr(text, state) != NULL ? -EBUSY : 0;
 }
 
-/* The first live session that shares the overlay (wanted; NULL: none), as a pidfd; removes the entries of dead ones on
- * the way. */
-static int find_live(DIR *directory, const char *wanted)
+/* The first live session that shares the overlay (wanted; NULL: none), as a pidfd, and its entry; removes the entries
+ * of dead ones on the way. */
+static int find_live(DIR *directory, const char *wanted, char text[ENTRY_MAX])
 {
 	for (struct dirent *entry = readdir(directory); entry != NULL; entry = readdir(directory)) {
-		char text[ENTRY_MAX];
-
-		if (entry->d_name[0] == '.' || read_entry(dirfd(directory), entry->d_name, text, sizeof(text)) < 0)
+		if (entry->d_name[0] == '.' || read_entry(dirfd(directory), entry->d_name, text, ENTRY_MAX) < 0)
 			continue;
 		int _cleanup_close_ pidfd = confirm(text);
 		if (pidfd < 0) {
@@ -187,7 +186,7 @@ static int find_live(DIR *directory, const char *wanted)
 	return -ENOENT;
 }
 
-static int find_in_registry(const char *wanted, struct cloister_error *err)
+static int find_in_registry(const char *wanted, char text[ENTRY_MAX], struct cloister_error *err)
 {
 	int registry = open_registry(err);
 
@@ -198,19 +197,34 @@ static int find_in_registry(const char *wanted, struct cloister_error *err)
 		close(registry);
 		return cloister_fail(err, errno, "registry", CLOISTER_REGISTRY, "cannot read");
 	}
-	int found = find_live(directory, wanted);
+	int found = find_live(directory, wanted, text);
 	closedir(directory);
 	return found;
 }
 
 void cloister_registry_sweep(void)
 {
-	find_in_registry(NULL, NULL);
+	char text[ENTRY_MAX];
+
+	find_in_registry(NULL, text, NULL);
+}
+
+int cloister_registry_find_image(const char *identity, struct cloister_registry_image *image)
+{
+	char wanted[96], text[ENTRY_MAX];
+
+	snprintf(wanted, sizeof(wanted), "\nimage=%s\n", identity);
+	int _cleanup_close_ pidfd = find_in_registry(wanted, text, NULL);
+	if (pidfd < 0 || cloister_number_of_key(text, "image_device", &image->device) < 0 ||
+	    cloister_number_of_key(text, "image_inode", &image->inode) < 0)
+		return -ENOENT;
+	return TAKE_FD(pidfd);
 }
 
 int cloister_registry_find(const struct cloister_plan *plan, struct cloister_error *err)
 {
 	char _cleanup_free_ *wanted = NULL;
+	char text[ENTRY_MAX];
 	size_t size = 0;
 	FILE *out = open_memstream(&wanted, &size);
 
@@ -219,7 +233,7 @@ int cloister_registry_find(const struct cloister_plan *plan, struct cloister_err
 	write_identity(out, plan);
 	if (fclose(out) != 0)
 		return cloister_fail(err, ENOMEM, "registry", NULL, "no memory");
-	int found = find_in_registry(wanted, err);
+	int found = find_in_registry(wanted, text, err);
 	if (found == -EBUSY)
 		return cloister_fail(err, EBUSY, "state", plan->state,
 		                     "another session of the user is on it, with other ids");

@@ -15,6 +15,15 @@ int cloister_registry_add(const struct cloister_session *session, const struct c
  */
 int cloister_registry_find(const struct cloister_plan *plan, struct cloister_error *err);
 
+/* The file system that an entry says its session holds, see image.h. */
+struct cloister_registry_image {
+	uint64_t device, inode; /* of its root */
+};
+
+/* Finds a live session that holds the mount of an image (image.h), and returns a pidfd of its init; -ENOENT when there
+ * is none. */
+int cloister_registry_find_image(const char *identity, struct cloister_registry_image *image);
+
 /* Removes the entries of dead sessions: of login processes that ended without closing theirs. */
 void cloister_registry_sweep(void);
 

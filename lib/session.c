@@ -85,7 +85,8 @@ static int send_plan(const struct cloister_plan *plan, const struct cloister_ses
 {
 	struct cloister_source_context context = {.user_namespace = -1,
 	                                          .devpts = options->devpts,
-	                                          .shared_root = options->shared_root};
+	                                          .shared_root = options->shared_root,
+	                                          .image = options->image};
 	int _cleanup_free_ *sources = calloc(plan->n_rows + 1, sizeof(int));
 	int _cleanup_close_ user_namespace = -1;
 	int r = 0;
@@ -215,6 +216,7 @@ int cloister_session_start(const struct cloister_plan *plan, const struct cloist
 	                                     .privileged = plan->privileged,
 	                                     .no_new_privs = plan->no_new_privs};
 	snprintf(session->id, sizeof(session->id), "%s", plan->session_id);
+	cloister_image_describe(options->image, session->image, sizeof(session->image));
 	session->groups = calloc(plan->n_groups + 1, sizeof(*session->groups));
 	for (size_t i = 0; session->groups != NULL && i < plan->n_groups; i++)
 		session->groups[session->n_groups++] = plan->groups[i];

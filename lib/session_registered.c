@@ -45,6 +45,7 @@ int cloister_session_start_registered(const struct cloister_plan *plan, const ch
 {
 	struct cloister_session_options options = {.init_path = init_path, .devpts = devpts, .shared_root = -1};
 	struct cloister_session *session = NULL;
+	struct cloister_image _cleanup_image_ image = CLOISTER_IMAGE_NONE;
 	int _cleanup_close_ lock = -1, shared = -1;
 
 	if (*plan->state != '\0') {
@@ -58,7 +59,13 @@ int cloister_session_start_registered(const struct cloister_plan *plan, const ch
 	} else {
 		cloister_registry_sweep();
 	}
-	int r = cloister_session_start(plan, &options, &session, err);
+	/* After the overlay's lock, always in this order. */
+	int r = cloister_image_prepare(plan, options.shared_root >= 0, &image, err);
+	if (r < 0)
+		return r;
+	if (cloister_plan_image(plan) != NULL)
+		options.image = &image;
+	r = cloister_session_start(plan, &options, &session, err);
 	if (r < 0)
 		return r;
 	r = cloister_registry_add(session, plan, err);

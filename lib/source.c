@@ -66,15 +66,20 @@ int cloister_rootfs_trusted(int rootfs, const char *path, struct cloister_error 
 	return 0;
 }
 
-int cloister_rootfs_open(const struct cloister_plan *plan, const struct cloister_row *row, struct cloister_error *err)
+int cloister_rootfs_open(const struct cloister_plan *plan, const struct cloister_row *row,
+                         const struct cloister_source_context *context, struct cloister_error *err)
 {
-	int _cleanup_close_ fd = cloister_path_open_host(row->source, O_DIRECTORY, trust_of(plan, row), err);
+	int _cleanup_close_ fd = context->image != NULL
+	                                 ? cloister_image_lower(context->image, row->source, err)
+	                                 : cloister_path_open_host(row->source, O_DIRECTORY, trust_of(plan, row), err);
 
 	if (fd == -ENOENT)
 		return cloister_fail(
 			err, ENOENT, "rootfs", row->source,
 			"the rootfs is missing: make one (mmdebstrap --variant=minbase stable %s), or set rootfs = /",
 			row->source);
+	if (fd == -ENOTDIR)
+		return cloister_fail(err, ENOTDIR, "rootfs", row->source, "neither a directory nor an image file");
 	if (fd < 0)
 		return fd;
 	int r = row->flags & CLOISTER_ROW_TRUSTED ? cloister_rootfs_trusted(fd, row->source, err) : 0;
@@ -95,7 +100,7 @@ static int idmap_where_possible(int mount, const struct cloister_row *row,
 static int open_root(const struct cloister_plan *plan, const struct cloister_row *row,
                      const struct cloister_source_context *context, struct cloister_error *err)
 {
-	int _cleanup_close_ fd = cloister_rootfs_open(plan, row, err);
+	int _cleanup_close_ fd = cloister_rootfs_open(plan, row, context, err);
 	if (fd < 0)
 		return fd;
 	/* Recursive in a user's own namespace: a copy without the mounts below, which are locked there, is EINVAL. */
@@ -108,6 +113,17 @@ static int open_root(const struct cloister_plan *plan, const struct cloister_row
 	if (r < 0)
 		return cloister_fail(err, -r, "rootfs", row->source, "cannot restrict the mount");
 	return TAKE_FD(mount);
+}
+
+/* What init keeps of an image, so that later sessions find it. */
+static int open_image(const struct cloister_plan *plan, const struct cloister_row *row,
+                      const struct cloister_source_context *context, struct cloister_error *err)
+{
+	(void)plan;
+	if (context->image == NULL || context->image->mount < 0)
+		return -ENOENT;
+	int fd = fcntl(context->image->mount, F_DUPFD_CLOEXEC, 3);
+	return fd < 0 ? cloister_fail(err, errno, "image", row->source, "no descriptor") : fd;
 }
 
 static int open_bind(const struct cloister_plan *plan, const struct cloister_row *row,
@@ -229,6 +245,7 @@ static open_source_function *const openers[CLOISTER_ROW_KINDS] = {
 	[CLOISTER_ROW_BIND] = open_bind,     [CLOISTER_ROW_DEVICE] = open_node,
 	[CLOISTER_ROW_TERMINAL] = open_node, [CLOISTER_ROW_DEVPTS] = open_devpts,
 	[CLOISTER_ROW_COPY] = open_copy,     [CLOISTER_ROW_USERS] = open_users,
+	[CLOISTER_ROW_IMAGE] = open_image,
 };
 
 void cloister_sources_close(int *sources, size_t n)
@@ -251,7 +268,7 @@ int cloister_sources_open(const struct cloister_plan *plan, const struct cloiste
 		if (openers[row->kind] == NULL || (row->kind == CLOISTER_ROW_DEVPTS && !plan->privileged))
 			continue;
 		int fd = openers[row->kind](plan, row, context, err);
-		if (fd == -ENOENT && row->kind == CLOISTER_ROW_COPY)
+		if (fd == -ENOENT && (row->kind == CLOISTER_ROW_COPY || row->kind == CLOISTER_ROW_IMAGE))
 			continue;
 		if (fd < 0) {
 			cloister_sources_close(sources, plan->n_rows);

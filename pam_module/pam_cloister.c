@@ -15,6 +15,7 @@
 #include "cloister/account.h"
 #include "cloister/cleanup.h"
 #include "cloister/config.h"
+#include "cloister/image.h"
 #include "cloister/policy.h"
 #include "cloister/sshd_config.h"
 #include "environment.h"
@@ -120,6 +121,7 @@ static int make_plan(const struct cloister_policy *policy, const struct cloister
 	                                    .session_id = session_id,
 	                                    .terminal = cloister_program_terminal(program, terminal, sizeof(terminal)),
 	                                    .init_path = init_path,
+	                                    .image = cloister_rootfs_is_file(policy->rootfs, true),
 	                                    .shell_check = true,
 	                                    .moves = program->moves};
 

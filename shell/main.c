@@ -13,6 +13,7 @@
 #include "cloister/account.h"
 #include "cloister/cleanup.h"
 #include "cloister/config.h"
+#include "cloister/image.h"
 #include "cloister/launcher.h"
 #include "cloister/namespace_limits.h"
 #include "cloister/policy.h"
@@ -62,6 +63,7 @@ static int make_plan(const struct cloister_policy *policy, const struct cloister
 	struct cloister_plan_facts facts = {.privileged = geteuid() == 0,
 	                                    .session_id = session_id,
 	                                    .init_path = init_path,
+	                                    .image = cloister_rootfs_is_file(policy->rootfs, geteuid() == 0),
 	                                    .shell_check = true};
 
 	int r = cloister_id_range_find(policy, account, facts.privileged, &facts.range, err);

@@ -18,6 +18,7 @@ struct cloister_execution {
 	uint16_t seccomp_length;
 	int root; /* the new root, from its row on; -1 before */
 	uint64_t root_device, root_inode;
+	bool image_held;                    /* CLOISTER_IMAGE_FD is an image's mount */
 	int held_terminal;                  /* keeps the number of a bound /dev/pts/N alive; -1: none */
 	uint64_t doors[CLOISTER_DOORS_MAX]; /* the devices of the file systems that doors are on */
 	size_t n_doors;

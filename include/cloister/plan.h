@@ -27,6 +27,7 @@
 
 enum cloister_row_kind {
 	CLOISTER_ROW_ROOT,      /* source, a directory, becomes the root */
+	CLOISTER_ROW_IMAGE,     /* source, an image file: what the overlay lies over, see image.h */
 	CLOISTER_ROW_OVERLAY,   /* an overlay over source becomes the root; data: the state directory, or "" for a tmpfs
 	                         */
 	CLOISTER_ROW_TMPFS,     /* data: options of tmpfs(5) */
@@ -129,6 +130,7 @@ struct cloister_plan_facts {
 	enum cloister_terminal terminal;
 	const char *terminal_path; /* for BIND: such as /dev/tty1 or /dev/pts/4 */
 	const char *init_path;     /* the installed cloister-init */
+	bool image;                /* the rootfs is a regular file */
 	bool shell_check;          /* the user's shell must be there (not for `cloister run -- CMD`) */
 	bool moves;                /* the login process itself goes in, and loads code from the rootfs there */
 };

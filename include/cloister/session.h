@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "cloister/error.h"
+#include "cloister/image.h"
 #include "cloister/plan.h"
 
 #define CLOISTER_SESSION_ID_MAX 64
@@ -30,12 +31,14 @@ struct cloister_session {
 	uint32_t shifted_root; /* the host id behind uid 0 inside; UINT32_MAX: not mapped */
 	bool privileged;
 	bool no_new_privs;
+	char image[192]; /* the registry's lines about the image whose mount init holds; "": it holds none */
 };
 
 struct cloister_session_options {
-	const char *init_path; /* cloister-init */
-	int devpts;            /* the session's devpts, made by the caller; -1: made here */
-	int shared_root;       /* see source.h; -1: none */
+	const char *init_path;              /* cloister-init */
+	int devpts;                         /* the session's devpts, made by the caller; -1: made here */
+	int shared_root;                    /* see source.h; -1: none */
+	const struct cloister_image *image; /* likewise; NULL: none */
 };
 
 /* A new session id: the user's name and 8 random hexadecimal digits, at most CLOISTER_SESSION_ID_MAX bytes. 0 or

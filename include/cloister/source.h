@@ -8,12 +8,14 @@
 #define CLOISTER_SOURCE_H
 
 #include "cloister/error.h"
+#include "cloister/image.h"
 #include "cloister/plan.h"
 
 struct cloister_source_context {
 	int user_namespace; /* for idmapped mounts: of the session, or the inner one of users = root; -1: none */
 	int devpts;         /* the session's devpts, a mount of which the session gets a copy; -1: none yet */
 	int shared_root;    /* a detached copy of another session's root on the same state directory; -1: none */
+	const struct cloister_image *image; /* ready for cloister_image_lower; NULL: the rootfs is a directory */
 };
 
 /*
@@ -35,9 +37,10 @@ int cloister_state_open(const char *state, struct cloister_error *err);
 int cloister_overlay_open(const struct cloister_plan *plan, const struct cloister_row *row,
                           const struct cloister_source_context *context, struct cloister_error *err);
 
-/* Opens the rootfs of a row; with CLOISTER_ROW_TRUSTED everything that a privileged process would load from it must be
- * root's. */
-int cloister_rootfs_open(const struct cloister_plan *plan, const struct cloister_row *row, struct cloister_error *err);
+/* Opens the rootfs of a row, a directory or a new mount of the context's image; with CLOISTER_ROW_TRUSTED everything
+ * that a privileged process would load from it must be root's. */
+int cloister_rootfs_open(const struct cloister_plan *plan, const struct cloister_row *row,
+                         const struct cloister_source_context *context, struct cloister_error *err);
 
 /*
  * Refuses a tree (a rootfs, or what was changed of one) in which somebody else than root could have placed what the
