@@ -1,6 +1,9 @@
 # shellcheck shell=bash
 # Images for tests: erofs as a file and by a loop device, squashfs. To be sourced after cases.sh.
 
+# shellcheck disable=SC2034 # read by run_cases
+CASE_TIMEOUT=120
+
 # What every case copies its images from, and where it puts them. The kernel mounts an erofs file of ext4 by itself; one
 # of a tmpfs it cannot, and a loop device does it.
 MADE=/opt/made
@@ -104,8 +107,20 @@ inside() {
 	nsenter -t "$pid" -m "$@"
 }
 
+# sees READER OTHER: what the session of the one init reads is in memory for the other's. The kernel may drop pages at any
+# time, so more than once is asked.
+sees() {
+	local try
+	for try in 1 2 3 4 5 6; do
+		inside "$1" /bin/cat /big >/dev/null
+		[ "$(resident "$2")" != all ] || return 0
+		echo "try $try: $(resident "$2")"
+	done
+	return 1
+}
+
 # How much of /big is in memory, as that session sees it: "all", "part" or "none".
 resident() {
-	inside "$1" /bin/resident /big | awk '{print $1 > $2 * 0.95 ? "all" : $1 > $2 * 0.05 ? "part" : "none"}'
+	inside "$1" /bin/resident /big | awk '{print ($1 > $2 * 0.95 ? "all" : $1 > $2 * 0.05 ? "part (" $1 " of " $2 ")" : "none")}'
 }
 

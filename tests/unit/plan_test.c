@@ -88,6 +88,35 @@ static size_t find(const struct cloister_plan *plan, enum cloister_row_kind kind
 	return SIZE_MAX;
 }
 
+/* An image is a row of its own, before the overlay that lies over it; without root, or to be written, it is refused. */
+static void test_image(void **unused)
+{
+	static char image[] = "/srv/images/debian.erofs";
+	struct cloister_policy p = policy();
+	struct cloister_account a = account();
+	struct cloister_plan_facts f = facts();
+	struct cloister_plan *refused = NULL;
+	struct cloister_error err = {0};
+
+	(void)unused;
+	p.rootfs = image;
+	f.image = true;
+	struct cloister_plan *plan = build(&p, &f);
+	assert_int_equal(plan->rows[0].kind, CLOISTER_ROW_IMAGE);
+	assert_string_equal(plan->rows[0].source, image);
+	assert_int_equal(plan->rows[0].flags, CLOISTER_ROW_ROOT_ONLY);
+	assert_int_equal(plan->rows[1].kind, CLOISTER_ROW_OVERLAY);
+	cloister_plan_free(plan);
+	p.writable = CLOISTER_WRITABLE_DIRECT;
+	assert_int_equal(cloister_plan_build(&p, &a, &f, &refused, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "direct"));
+	p.writable = CLOISTER_WRITABLE_NO;
+	f.privileged = false;
+	assert_int_equal(cloister_plan_build(&p, &a, &f, &refused, &err), -EPERM);
+	assert_non_null(strstr(err.text, "only root"));
+	assert_null(refused);
+}
+
 static void test_order(void **unused)
 {
 	struct cloister_policy p = policy();
@@ -434,6 +463,7 @@ static void test_users_root(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_image),
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_ids),
 		cmocka_unit_test(test_root_is_never_root),
