@@ -154,16 +154,20 @@ test_two_users_with_other_ids() {
 	all_end
 }
 
+ten_run() {
+	[ "$(pgrep -u iris -f '^/bin/sleep 999' | wc -l)" -eq 10 ]
+}
+
 # Ten at the same moment, before any of them can be found by the others.
 test_simultaneous_first_sessions() {
-	local image i
+	local image
 	start_clean
 	for image in "${IMAGES[@]}"; do
-		for i in $(seq 10); do
+		for _ in $(seq 10); do
 			"$HOST_BUILD/cloister" run --user iris --rootfs "$image" --set 'writable = tmpfs' -- \
 				/bin/sleep 999 </dev/null >/dev/null 2>&1 &
 		done
-		eventually 30 eval '[ "$(pgrep -u iris -f "^/bin/sleep 999" | wc -l)" -eq 10 ]' || fail "not all ten run"
+		eventually 30 ten_run || fail "not all ten run"
 		case $image in
 		"$DISK"/*) want "superblocks" 1 "$(cat /run/cloister/sessions/* | grep ^image_device | sort -u | wc -l)" ;;
 		*) want "loop devices" 1 "$(loops | wc -l)" ;;
