@@ -229,6 +229,7 @@ static void check_user(const struct cli_options *options, struct findings *findi
 		printf("%s: %s is %sisolated\n", subject.policy->isolate ? "ok" : "note", options->user,
 		       subject.policy->isolate ? "" : "not ");
 		check_sources(subject.plan, findings);
+		findings->errors += cli_check_overlay(subject.plan);
 		check_login_shell(subject.account);
 		if (subject.policy->isolate)
 			check_chroot(subject.account, findings);

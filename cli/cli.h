@@ -8,6 +8,7 @@
 #include "cloister/account.h"
 #include "cloister/config.h"
 #include "cloister/error.h"
+#include "cloister/overlay.h"
 #include "cloister/plan.h"
 #include "cloister/policy.h"
 #include "cloister/session.h"
@@ -27,6 +28,8 @@ struct cli_options {
 int cli_run(int argc, char **argv);
 int cli_plan(int argc, char **argv);
 int cli_check(int argc, char **argv);
+int cli_diff(int argc, char **argv);
+int cli_reset(int argc, char **argv);
 int cli_image(int argc, char **argv);
 
 /* Prints "cloister: LINE" and returns CLI_FAILED. */
@@ -55,5 +58,14 @@ int cli_subject_find(const struct cli_options *options, struct cli_subject *subj
 /* Adds the plan, for a session that `cloister run` or a PAM login would make. */
 int cli_subject_plan(struct cli_subject *subject, bool shell_check, struct cloister_error *err);
 void cli_subject_clear(struct cli_subject *subject);
+/* Both for a verb about one user's overlay: the first of arguments, or --user, names the user, and root is needed. */
+int cli_overlay_subject(const char *verb, struct cli_options *options, char **arguments, struct cli_subject *subject,
+                        struct cloister_error *err);
+
+/* What cloister check has to say about a user's overlay, printed; returns the number of errors among it. */
+int cli_check_overlay(const struct cloister_plan *plan);
+
+/* "C /path" and a newline, with everything escaped that a terminal could take for a command. */
+void cli_print_change(const struct cloister_overlay_change *change);
 
 #endif

@@ -13,6 +13,8 @@ static const struct {
 	{"run", cli_run, "start a session by hand and run a command in it"},
 	{"plan", cli_plan, "show what a session of a user would do, without doing it"},
 	{"check", cli_check, "say what would fail: configuration, rootfs, PAM stack, sshd_config"},
+	{"diff", cli_diff, "list what a user has changed in an overlay"},
+	{"reset", cli_reset, "drop what a user has changed in an overlay"},
 	{"image", cli_image, "import, list and remove root file systems"},
 };
 

@@ -151,3 +151,17 @@ void cli_subject_clear(struct cli_subject *subject)
 	cloister_config_free(subject->config);
 	*subject = (struct cli_subject){0};
 }
+
+int cli_overlay_subject(const char *verb, struct cli_options *options, char **arguments, struct cli_subject *subject,
+                        struct cloister_error *err)
+{
+	if (arguments[0] != NULL)
+		options->user = arguments[0];
+	if (options->user == NULL || (arguments[0] != NULL && arguments[1] != NULL))
+		return cloister_fail(err, EINVAL, verb, NULL, "name one user");
+	/* The layers are root's, and so is the plan that says where they are. */
+	if (geteuid() != 0)
+		return cloister_fail(err, EPERM, verb, NULL, "needs root");
+	int r = cli_subject_find(options, subject, err);
+	return r < 0 ? r : cli_subject_plan(subject, false, err);
+}

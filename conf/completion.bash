@@ -42,7 +42,7 @@ _cloister_values()
 # One --set KEY=VALUE. "=" breaks words in readline, so that what is offered after it has no key.
 _cloister_setting()
 {
-	local keys='isolate rootfs writable state home bind tmpfs mask network users hostname shell scope linger
+	local keys='isolate rootfs writable writable_max writable_files_max state home bind tmpfs mask network users hostname shell scope linger
 		capabilities no_new_privs seccomp memory_max pids_max cpu_max io_max entry timeout id_range'
 
 	case $1 in
@@ -120,7 +120,8 @@ _cloister()
 	ls) _cloister_offer '--json --help' '' ;;
 	enter) _cloister_offer '--help --' sessions ;;
 	kill) _cloister_offer '--help' sessions ;;
-	diff | reset) _cloister_offer '--help' users ;;
+	diff) _cloister_offer '--json --rootfs --set --config --help' users ;;
+	reset) _cloister_offer '--force --quiet --json --rootfs --set --config --help' users ;;
 	image)
 		case $cword:${words[2]} in
 		2:*) _cloister_offer '--help' 'import ls rm' ;;

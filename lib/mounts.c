@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 
@@ -86,4 +87,26 @@ int cloister_mount_propagation(bool slave)
 	if (mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &attr, sizeof(attr)) < 0)
 		return -errno;
 	return 0;
+}
+
+size_t cloister_mount_says(int context, char *text, size_t size)
+{
+	char message[256];
+	size_t used = 0;
+
+	*text = '\0';
+	/* One message a read(2), "e overlay: TEXT\n"; ENODATA after the last. */
+	for (;;) {
+		ssize_t n = read(context, message, sizeof(message) - 1);
+
+		if (n <= 0)
+			return used;
+		message[n] = '\0';
+		message[strcspn(message, "\n")] = '\0';
+		const char *what = n > 2 && message[1] == ' ' ? message + 2 : message;
+		int length = snprintf(text + used, size - used, "%s%s", used > 0 ? "; " : "", what);
+		if (length < 0 || (size_t)length >= size - used)
+			return strlen(text);
+		used += (size_t)length;
+	}
 }

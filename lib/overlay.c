@@ -3,70 +3,101 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <sys/xattr.h>
 
 #include "cloister/cleanup.h"
 #include "cloister/mounts.h"
+#include "cloister/overlay.h"
+#include "cloister/project_quota.h"
 #include "cloister/source.h"
+#include "cloister/tree.h"
+#include "overlay_state.h"
 
-/* Opens or makes one directory of root's below parent. */
-static int open_own_directory(int parent, const char *name, mode_t mode)
+/* What can be told before the kernel says EINVAL, or worse: without extended attributes it mounts, and a directory that
+ * was removed and made again cannot be marked as such later (EIO inside). */
+static int check_upper_file_system(int upper, const char *place, struct cloister_error *err)
 {
-	struct stat st;
+	struct statfs fs;
+	struct statvfs flags;
+	char value[2];
 
-	if (mkdirat(parent, name, mode) < 0 && errno != EEXIST)
-		return -errno;
-	int _cleanup_close_ fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	/* In a sticky directory of root's nobody can replace the next one, which must be root's, too. */
-	if (st.st_uid != 0 || ((st.st_mode & (S_IWGRP | S_IWOTH)) && !(st.st_mode & S_ISVTX)))
-		return -EPERM;
-	return TAKE_FD(fd);
-}
-
-int cloister_state_open(const char *state, struct cloister_error *err)
-{
-	char _cleanup_free_ *copy = strdup(state + 1);
-	char *rest = NULL;
-	int _cleanup_close_ fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (copy == NULL || fd < 0)
-		return cloister_fail(err, copy == NULL ? ENOMEM : errno, "state", state, "cannot open");
-	for (char *name = strtok_r(copy, "/", &rest); name != NULL; name = strtok_r(NULL, "/", &rest)) {
-		int next = open_own_directory(fd, name, 0700);
-
-		if (next < 0)
-			return cloister_fail(err, -next, "state", state,
-			                     "%s: every directory must be root's and writable by nobody else", name);
-		close(fd);
-		fd = next;
-	}
-	return TAKE_FD(fd);
+	if (fstatfs(upper, &fs) < 0 || fstatvfs(upper, &flags) < 0)
+		return cloister_fail(err, errno, "overlay", place, "cannot tell what file system the layers are on");
+	if (fs.f_type == OVERLAYFS_SUPER_MAGIC)
+		return cloister_fail(err, EINVAL, "overlay", place,
+		                     "the layers are on an overlay themselves, which the kernel cannot do: "
+		                     "set state to a directory of a disk's file system");
+	if (fs.f_type == NFS_SUPER_MAGIC)
+		return cloister_fail(err, EINVAL, "overlay", place,
+		                     "the layers are on NFS, which the kernel cannot do: "
+		                     "set state to a directory of a local file system");
+	if (flags.f_flag & ST_RDONLY)
+		return cloister_fail(err, EROFS, "overlay", place, "the layers are on a read-only file system");
+	if (fgetxattr(upper, "trusted.overlay.opaque", value, sizeof(value)) < 0 &&
+	    (errno == EOPNOTSUPP || errno == ENOTSUP))
+		return cloister_fail(err, EOPNOTSUPP, "overlay", place,
+		                     "the file system has no extended attributes (trusted.*), which an overlay needs");
+	return 0;
 }
 
 /* The root of an overlay shows the upper's owner and mode: they must be those of the rootfs. */
-static int make_layers(int upper_mount, int lower)
+static int make_upper(int state, int lower, const char *place, struct cloister_error *err)
 {
 	struct stat st;
 
 	if (fstat(lower, &st) < 0)
-		return -errno;
-	int _cleanup_close_ upper = open_own_directory(upper_mount, "upper", 0755);
+		return cloister_fail(err, errno, "overlay", place, "cannot stat the rootfs");
+	int _cleanup_close_ upper = cloister_own_directory(state, "upper", 0755, true);
 	if (upper == -EPERM) /* the rootfs, and so the upper, belongs to the user */
-		upper = openat(upper_mount, "upper", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		upper = openat(state, "upper", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (upper < 0)
-		return upper == -1 ? -errno : upper;
+		return cloister_fail(err, upper == -1 ? errno : -upper, "overlay", place, "upper: %s",
+		                     cloister_own_directory_text(upper == -1 ? errno : upper));
+	int r = check_upper_file_system(upper, place, err);
+	if (r < 0)
+		return r;
 	if (fchown(upper, st.st_uid, st.st_gid) < 0 || fchmod(upper, st.st_mode & 07777) < 0)
-		return -errno;
-	int _cleanup_close_ work = open_own_directory(upper_mount, "work", 0700);
-	return work < 0 ? work : 0;
+		return cloister_fail(err, errno, "overlay", place, "upper: cannot set owner and mode");
+	return TAKE_FD(upper);
+}
+
+/*
+ * A new one for each instance. The kernel cleans what a crash has left in the old one two levels deep, and refuses
+ * others ("incompat", a directory that it cannot remove); nothing in it is of use to the next instance.
+ */
+static int make_work(int state, const char *place, struct cloister_error *err)
+{
+	struct cloister_error left = {0};
+
+	int r = cloister_tree_remove(state, "work", NULL, &left);
+	if (r < 0)
+		return cloister_fail(err, -r, "overlay", place,
+		                     "work: cannot remove what an earlier session left: %s: %s", left.path, left.text);
+	int work = cloister_own_directory(state, "work", 0700, true);
+	return work < 0 ? cloister_fail(err, -work, "overlay", place, "work: %s", cloister_own_directory_text(work))
+	                : work;
+}
+
+static int make_layers(const struct cloister_plan *plan, int state, int lower, struct cloister_error *err)
+{
+	const char *place = *plan->state != '\0' ? plan->state : "tmpfs";
+
+	int _cleanup_close_ upper = make_upper(state, lower, place, err);
+	if (upper < 0)
+		return upper;
+	int _cleanup_close_ work = make_work(state, place, err);
+	if (work < 0)
+		return work;
+	/* Before anything is written through the overlay: what is made in a directory belongs to its project. */
+	return *plan->state != '\0' ? cloister_project_quota_set(plan, upper, work, err) : 0;
 }
 
 /* An image's is mounted anew: its mount is detached, too. */
@@ -111,7 +142,8 @@ static int set_layer(int context, const char *key, const char *old_key, int fd)
 
 	if (fsconfig(context, FSCONFIG_SET_FD, key, NULL, fd) == 0)
 		return 0;
-	if (errno != EINVAL && errno != EBADF)
+	/* EOPNOTSUPP: an overlay of before 6.5 takes strings alone. */
+	if (errno != EINVAL && errno != EBADF && errno != EOPNOTSUPP)
 		return -errno;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	return fsconfig(context, FSCONFIG_SET_STRING, old_key, path, 0) < 0 ? -errno : 0;
@@ -142,6 +174,41 @@ static int create_overlay(int context, uint32_t fsuid, uint32_t fsgid)
 	return r;
 }
 
+/*
+ * What the kernel's build, or a module parameter, may have switched on otherwise. With redirect_dir a directory that
+ * was renamed, and with metacopy a file whose owner was changed, is only a reference into the rootfs: what is in it
+ * changes or goes away with an upgrade, a hostile upper could refer to anything there, and `cloister diff` and a copy
+ * of the upper would not have it. index ties the upper to one inode of the rootfs, so that a replaced rootfs is ESTALE.
+ * With all three off an upper is complete, and rename(2) of a directory of the rootfs is EXDEV, which mv(1) copes with.
+ */
+static int set_features(int context)
+{
+	static const struct {
+		const char *key, *value;
+	} features[] = {{"redirect_dir", "nofollow"}, {"metacopy", "off"}, {"index", "off"}};
+
+	for (size_t i = 0; i < sizeof(features) / sizeof(*features); i++) {
+		if (fsconfig(context, FSCONFIG_SET_STRING, features[i].key, features[i].value, 0) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+/* Where the work directory cannot be used (no inode left for one), the kernel mounts the overlay read-only and says so
+ * in its log alone. */
+static int check_writable(int mount, const char *place, struct cloister_error *err)
+{
+	struct statvfs flags;
+
+	if (fstatvfs(mount, &flags) < 0)
+		return cloister_fail(err, errno, "overlay", place, "cannot look at the overlay");
+	if (flags.f_flag & ST_RDONLY)
+		return cloister_fail(err, ENOSPC, "overlay", place,
+		                     "the kernel cannot make its work directory, and the overlay would be read-only: "
+		                     "the file system or a quota is full");
+	return 0;
+}
+
 static int mount_layers(const struct cloister_plan *plan, const struct cloister_row *row, int lower, int upper,
                         bool idmapped, struct cloister_error *err)
 {
@@ -150,6 +217,8 @@ static int mount_layers(const struct cloister_plan *plan, const struct cloister_
 	uint32_t root_gid = plan->root_inside ? plan->gid : cloister_id_map_outside(&plan->gid_map, 0);
 	uint32_t fsuid = idmapped ? root_uid : 0;
 	uint32_t fsgid = idmapped ? root_gid : 0;
+	const char *place = *plan->state != '\0' ? plan->state : "on a tmpfs";
+	char says[300];
 	int _cleanup_close_ context = fsopen("overlay", FSOPEN_CLOEXEC);
 	int _cleanup_close_ upper_dir = openat(upper, "upper", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int _cleanup_close_ work_dir = openat(upper, "work", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -161,17 +230,20 @@ static int mount_layers(const struct cloister_plan *plan, const struct cloister_
 		r = set_layer(context, "upperdir", "upperdir", upper_dir);
 	if (r == 0)
 		r = set_layer(context, "workdir", "workdir", work_dir);
+	if (r == 0)
+		r = set_features(context);
 	if (r == 0 && fsconfig(context, FSCONFIG_SET_STRING, "source", "cloister", 0) < 0)
 		r = -errno;
 	if (r == 0)
 		r = create_overlay(context, fsuid, fsgid);
 	if (r < 0)
-		return cloister_fail(err, -r, "overlay", row->source, "the kernel refuses the overlay (state %s)",
-		                     *plan->state != '\0' ? plan->state : "on a tmpfs");
-	int mount = fsmount(context, FSMOUNT_CLOEXEC, (unsigned)row->attributes);
+		return cloister_fail(err, -r, "overlay", row->source, "the kernel refuses the overlay (state %s)%s%s",
+		                     place, cloister_mount_says(context, says, sizeof(says)) > 0 ? ": " : "", says);
+	int _cleanup_close_ mount = fsmount(context, FSMOUNT_CLOEXEC, (unsigned)row->attributes);
 	if (mount < 0)
 		return cloister_fail(err, errno, "overlay", row->source, "cannot mount the overlay");
-	return mount;
+	r = check_writable(mount, place, err);
+	return r < 0 ? r : TAKE_FD(mount);
 }
 
 /* What was changed counts as much as the rootfs: the user, or code from an untrusted rootfs, may have been root over it
@@ -219,14 +291,13 @@ int cloister_overlay_open(const struct cloister_plan *plan, const struct cloiste
 		return cloister_fail(err, EPERM, "rootfs", row->source,
 		                     "users = root needs a rootfs of its own, and this is the host's /");
 	int _cleanup_close_ upper_fd = *plan->state != '\0' ? cloister_state_open(plan->state, err)
-	                                                    : cloister_mount_new("tmpfs", "mode=0700", 0);
+	                                                    : cloister_mount_new("tmpfs", row->data, 0);
 	if (upper_fd < 0)
 		return *plan->state != '\0' ? upper_fd
 		                            : cloister_fail(err, -upper_fd, "overlay", "tmpfs", "cannot mount");
-	r = make_layers(upper_fd, lower_fd);
+	r = make_layers(plan, upper_fd, lower_fd, err);
 	if (r < 0)
-		return cloister_fail(err, -r, "overlay", *plan->state != '\0' ? plan->state : "tmpfs",
-		                     "cannot make the upper and work directories");
+		return r;
 	r = open_layers(plan, row, context, lower_fd, upper_fd, idmapped ? context->user_namespace : -1, &lower,
 	                &upper);
 	if (idmapped && plan->root_inside && (r == -EINVAL || r == -EPERM || r == -EOPNOTSUPP))
@@ -240,4 +311,12 @@ int cloister_overlay_open(const struct cloister_plan *plan, const struct cloiste
 	if (r < 0)
 		return cloister_fail(err, -r, "overlay", row->source, "cannot clone the layers");
 	return mount_layers(plan, row, lower, upper, idmapped, err);
+}
+
+int cloister_overlay_check_place(const struct cloister_plan *plan, int directory, struct cloister_error *err)
+{
+	bool limited = plan->writable_max != 0 || plan->writable_files_max != 0;
+
+	int r = check_upper_file_system(directory, plan->state, err);
+	return r == 0 && limited ? cloister_project_quota_check(plan, directory, err) : r;
 }

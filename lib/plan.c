@@ -101,6 +101,10 @@ static int refuse_unsupported(const struct cloister_policy *policy, const struct
 		return cloister_fail(err, EPERM, "policy", NULL, "root cannot be isolated with users = host");
 	if (policy->writable == CLOISTER_WRITABLE_DIRECT && strcmp(policy->rootfs, "/") == 0)
 		return cloister_fail(err, EINVAL, "policy", "/", "writable = direct cannot be used with rootfs = /");
+	if ((policy->writable == CLOISTER_WRITABLE_NO || policy->writable == CLOISTER_WRITABLE_DIRECT) &&
+	    (policy->writable_max != 0 || policy->writable_files_max != 0))
+		return cloister_fail(err, EINVAL, "policy", NULL,
+		                     "writable_max and writable_files_max are for writable = overlay and tmpfs");
 	if (facts->image && policy->writable == CLOISTER_WRITABLE_DIRECT)
 		return cloister_fail(
 			err, EINVAL, "policy", policy->rootfs,
@@ -240,6 +244,10 @@ int cloister_plan_build(const struct cloister_policy *policy, const struct clois
 	cloister_plan_root_capabilities(plan, policy);
 	plan->terminal = facts->terminal;
 	plan->timeout = policy->timeout;
+	if (*plan->state != '\0') {
+		plan->writable_max = policy->writable_max;
+		plan->writable_files_max = policy->writable_files_max;
+	}
 	plan->privileged = facts->privileged;
 	plan->no_new_privs = policy->no_new_privs;
 	plan->seccomp = policy->seccomp;

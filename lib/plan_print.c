@@ -108,6 +108,10 @@ char *cloister_plan_text(const struct cloister_plan *plan)
 	fprintf(out, "shell      %s\n", plan->shell);
 	fprintf(out, "terminal   %s\n", terminal_names[plan->terminal]);
 	fprintf(out, "timeout    %" PRIu32 " s\n", plan->timeout);
+	if (plan->writable_max != 0)
+		fprintf(out, "quota      %" PRIu64 " bytes\n", plan->writable_max);
+	if (plan->writable_files_max != 0)
+		fprintf(out, "quota      %" PRIu64 " files\n", plan->writable_files_max);
 	for (size_t i = 0; i < plan->n_rows; i++)
 		print_row(out, i + 1, &plan->rows[i]);
 	if (fclose(out) != 0) {
@@ -184,6 +188,10 @@ char *cloister_plan_json(const struct cloister_plan *plan)
 	json_object_object_add(object, "hostname", json_object_new_string(plan->hostname));
 	json_object_object_add(object, "terminal", json_object_new_string(terminal_names[plan->terminal]));
 	json_object_object_add(object, "timeout", json_object_new_uint64(plan->timeout));
+	if (plan->writable_max != 0)
+		json_object_object_add(object, "writable_max", json_object_new_uint64(plan->writable_max));
+	if (plan->writable_files_max != 0)
+		json_object_object_add(object, "writable_files_max", json_object_new_uint64(plan->writable_files_max));
 	for (size_t i = 0; i < plan->n_rows; i++)
 		json_object_array_add(rows, json_row(&plan->rows[i]));
 	json_object_object_add(object, "rows", rows);

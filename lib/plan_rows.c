@@ -54,12 +54,29 @@ bool cloister_plan_is_launcher(const char *shell)
 	return strcmp(slash != NULL ? slash + 1 : shell, "cloister-sh") == 0;
 }
 
+/* The layer in memory of a rootfs without a state. With `no` it holds mount points alone. */
+static void layer_options(const struct cloister_policy *policy, char *options, size_t size)
+{
+	char bytes[32] = "10%", files[32] = "400k";
+
+	if (policy->writable == CLOISTER_WRITABLE_NO) {
+		snprintf(bytes, sizeof(bytes), "16m");
+		snprintf(files, sizeof(files), "16k");
+	}
+	if (policy->writable_max != 0)
+		snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long)policy->writable_max);
+	if (policy->writable_files_max != 0)
+		snprintf(files, sizeof(files), "%llu", (unsigned long long)policy->writable_files_max);
+	snprintf(options, size, "mode=0700,size=%s,nr_inodes=%s", bytes, files);
+}
+
 static void add_root(struct row_list *list, const struct cloister_policy *policy,
                      const struct cloister_plan_facts *facts)
 {
 	struct cloister_plan *plan = list->plan;
 	struct cloister_row *row;
 	bool direct = policy->writable == CLOISTER_WRITABLE_DIRECT;
+	char options[128];
 
 	if (facts->image)
 		add(list, CLOISTER_ROW_IMAGE, policy->rootfs, "", "")->flags = CLOISTER_ROW_ROOT_ONLY;
@@ -71,7 +88,9 @@ static void add_root(struct row_list *list, const struct cloister_policy *policy
 	} else {
 		/* `no` too is an overlay, over nothing that is kept: mount points can be made without a change to the
 		 * rootfs. */
-		row = add(list, CLOISTER_ROW_OVERLAY, policy->rootfs, "/", plan->state);
+		layer_options(policy, options, sizeof(options));
+		row = add(list, CLOISTER_ROW_OVERLAY, policy->rootfs, "/",
+		          *plan->state != '\0' ? plan->state : options);
 		row->attributes = SAFE;
 	}
 	/*
@@ -251,10 +270,13 @@ static void add_content(struct row_list *list, const struct cloister_policy *pol
 		/* /run is root's, as on a host: a service of the session has no business to place things there. */
 		const char *mode = strcmp(tmpfs->path, "/run") == 0 ? "0755" : "1777";
 
+		int n = snprintf(options, sizeof(options), "mode=%s", mode);
 		if (tmpfs->size != 0)
-			snprintf(options, sizeof(options), "mode=%s,size=%llu", mode, (unsigned long long)tmpfs->size);
-		else
-			snprintf(options, sizeof(options), "mode=%s", mode);
+			n += snprintf(options + n, sizeof(options) - (size_t)n, ",size=%llu",
+			              (unsigned long long)tmpfs->size);
+		if (tmpfs->files != 0)
+			snprintf(options + n, sizeof(options) - (size_t)n, ",nr_inodes=%llu",
+			         (unsigned long long)tmpfs->files);
 		add(list, CLOISTER_ROW_TMPFS, "", tmpfs->path, options)->attributes = SAFE;
 	}
 	add_runtime_directory(list, policy);

@@ -64,10 +64,21 @@ int cloister_plan_encode(const struct cloister_plan *plan, void **buffer, size_t
 	struct writer writer = {0};
 	const char *const texts[] = {plan->session_id, plan->user, plan->rootfs,  plan->state,
 	                             plan->shell,      plan->home, plan->hostname};
-	const uint64_t numbers[] = {
-		plan->uid,        plan->gid,         plan->namespaces,       plan->capabilities, plan->terminal,
-		plan->timeout,    plan->privileged,  plan->no_new_privs,     plan->seccomp,      plan->inside_uid,
-		plan->inside_gid, plan->root_inside, plan->root_capabilities};
+	const uint64_t numbers[] = {plan->uid,
+	                            plan->gid,
+	                            plan->namespaces,
+	                            plan->capabilities,
+	                            plan->terminal,
+	                            plan->timeout,
+	                            plan->privileged,
+	                            plan->no_new_privs,
+	                            plan->seccomp,
+	                            plan->inside_uid,
+	                            plan->inside_gid,
+	                            plan->root_inside,
+	                            plan->root_capabilities,
+	                            plan->writable_max,
+	                            plan->writable_files_max};
 
 	put_number(&writer, WIRE_MAGIC);
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
@@ -205,6 +216,8 @@ int cloister_plan_decode(const void *buffer, size_t size, struct cloister_plan *
 	plan->inside_gid = (uint32_t)get_number(&reader, UINT32_MAX);
 	plan->root_inside = get_number(&reader, 1) != 0;
 	plan->root_capabilities = get_number(&reader, UINT64_MAX);
+	plan->writable_max = get_number(&reader, UINT64_MAX);
+	plan->writable_files_max = get_number(&reader, UINT64_MAX);
 	get_map(&reader, &plan->uid_map);
 	get_map(&reader, &plan->gid_map);
 	get_map(&reader, &plan->root_uid_map);

@@ -16,15 +16,18 @@
 #define TIMEOUT_MAX    600
 #define HOST_NAME_SIZE 64
 #define PIDS_LIMIT     4194304
+#define FILES_LIMIT    INT64_MAX
 
 const struct cloister_key cloister_keys[] = {
 	{"isolate", "yes | no", "no", false},
 	{"rootfs", "/ | a directory | an image file", "/", false},
 	{"writable", "overlay | tmpfs | no | direct", "overlay", false},
+	{"writable_max", "BYTES", "none; 10% of the memory for a tmpfs", false},
+	{"writable_files_max", "a number", "none; 400000 for a tmpfs", false},
 	{"state", "a directory", "/var/lib/cloister/users/%U", false},
 	{"home", "bind | private | tmpfs | none", "bind", false},
 	{"bind", "SRC[:DST][:ro]", "none", true},
-	{"tmpfs", "PATH[:size=BYTES]", "/tmp, /run", true},
+	{"tmpfs", "PATH[:size=BYTES][:files=N]", "/tmp, /run", true},
 	{"mask", "a path", "none", true},
 	{"network", "none | host | pasta | netns:NAME", "none", false},
 	{"users", "same | root | host", "same", false},
@@ -63,6 +66,16 @@ static int parse_bytes(const char *text, uint64_t *bytes)
 	if (cloister_number_parse(text, length, &number) < 0 || number == 0 || number > (UINT64_MAX >> shift))
 		return -EINVAL;
 	*bytes = number << shift;
+	return 0;
+}
+
+static int set_bounded(const char *value, uint64_t least, uint64_t most, uint64_t *out)
+{
+	uint64_t number;
+
+	if (cloister_number_parse(value, strlen(value), &number) < 0 || number < least || number > most)
+		return -EINVAL;
+	*out = number;
 	return 0;
 }
 
@@ -184,16 +197,27 @@ static int add_bind(struct cloister_policy *policy, char *value)
 	return bind.source == NULL || bind.target == NULL ? -ENOMEM : 0;
 }
 
+/* Takes ":KEY=REST" off the end of the value; NULL where it is not there. */
+static char *take_suffix(char *value, const char *key)
+{
+	char *at = strstr(value, key);
+
+	if (at == NULL)
+		return NULL;
+	*at = '\0';
+	return at + strlen(key);
+}
+
 static int add_tmpfs(struct cloister_policy *policy, char *value)
 {
-	char *size = strstr(value, ":size=");
+	const char *files = take_suffix(value, ":files=");
+	const char *size = take_suffix(value, ":size=");
 	struct cloister_tmpfs tmpfs = {0};
 
-	if (size != NULL) {
-		*size = '\0';
-		if (parse_bytes(size + 6, &tmpfs.size) < 0)
-			return -EINVAL;
-	}
+	if (files != NULL && set_bounded(files, 1, FILES_LIMIT, &tmpfs.files) < 0)
+		return -EINVAL;
+	if (size != NULL && parse_bytes(size, &tmpfs.size) < 0)
+		return -EINVAL;
 	if (!cloister_path_is_plain(value) || strcmp(value, "/") == 0)
 		return -EINVAL;
 	struct cloister_tmpfs *list = reallocarray(policy->tmpfs, policy->n_tmpfs + 1, sizeof(*list));
@@ -329,16 +353,6 @@ static int set_id_range(struct cloister_policy *policy, const char *value)
 	return 0;
 }
 
-static int set_bounded(const char *value, uint64_t least, uint64_t most, uint64_t *out)
-{
-	uint64_t number;
-
-	if (cloister_number_parse(value, strlen(value), &number) < 0 || number < least || number > most)
-		return -EINVAL;
-	*out = number;
-	return 0;
-}
-
 static int set_text(char **out, const char *value)
 {
 	if (*value == '\0')
@@ -419,6 +433,10 @@ static int set_other(struct cloister_policy *policy, const char *key, char *valu
 		return set_id_range(policy, value);
 	if (strcmp(key, "memory_max") == 0)
 		return parse_bytes(value, &policy->memory_max);
+	if (strcmp(key, "writable_max") == 0)
+		return parse_bytes(value, &policy->writable_max);
+	if (strcmp(key, "writable_files_max") == 0)
+		return set_bounded(value, 1, FILES_LIMIT, &policy->writable_files_max);
 	if (strcmp(key, "pids_max") == 0)
 		return set_bounded(value, 1, PIDS_LIMIT, &policy->pids_max);
 	if (strcmp(key, "cpu_max") == 0)

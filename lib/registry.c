@@ -266,3 +266,13 @@ int cloister_registry_each(int (*visit)(void *context, const char *id, const cha
 	closedir(directory);
 	return r;
 }
+
+int cloister_registry_find_state(const char *state, struct cloister_error *err)
+{
+	char _cleanup_free_ *wanted = NULL;
+	char text[ENTRY_MAX];
+
+	if (asprintf(&wanted, "\nstate=%s\n", state) < 0)
+		return cloister_fail(err, ENOMEM, "registry", NULL, "no memory");
+	return find_in_registry(wanted, text, err);
+}

@@ -15,6 +15,8 @@ int cloister_registry_add(const struct cloister_session *session, const struct c
  */
 int cloister_registry_find(const struct cloister_plan *plan, struct cloister_error *err);
 
+/* Likewise, a live session on this state directory whatever its rootfs and ids. */
+int cloister_registry_find_state(const char *state, struct cloister_error *err);
 /* The file system that an entry says its session holds, see image.h. */
 struct cloister_registry_image {
 	uint64_t device, inode; /* of its root */

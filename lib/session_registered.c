@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A session that others of the same user can find, and share an overlay with. */
 #include <errno.h>
-#include <sys/file.h>
-#include <time.h>
 
 #include "cloister/cleanup.h"
 #include "cloister/source.h"
@@ -13,20 +11,12 @@
 /* The state directory is root's, so no user can hold the lock. */
 static int lock_state(const struct cloister_plan *plan, struct cloister_error *err)
 {
-	const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
 	int _cleanup_close_ fd = cloister_state_open(plan->state, err);
 
 	if (fd < 0)
 		return fd;
-	for (uint32_t tries = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; tries++) {
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return cloister_fail(err, errno, "state", plan->state, "cannot lock");
-		if (tries >= plan->timeout * 100)
-			return cloister_fail(err, ETIMEDOUT, "state", plan->state,
-			                     "another login of the user holds it");
-		nanosleep(&pause, NULL);
-	}
-	return TAKE_FD(fd);
+	int r = cloister_state_lock(fd, plan->state, plan->timeout, err);
+	return r < 0 ? r : TAKE_FD(fd);
 }
 
 static int share_root(const struct cloister_plan *plan, struct cloister_error *err)

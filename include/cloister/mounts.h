@@ -5,6 +5,7 @@
 #define CLOISTER_MOUNTS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* A detached copy of the mount that an O_PATH descriptor is on, rooted at it. Returns a descriptor or -errno. */
@@ -21,6 +22,12 @@ int cloister_mount_idmap(int mount, int user_namespace);
  * value holds a comma. attributes: MOUNT_ATTR_*. Returns a descriptor or -errno.
  */
 int cloister_mount_new(const char *filesystem, const char *options, uint64_t attributes);
+
+/*
+ * What the kernel has to say about a context of fsopen(2) (errors, warnings), in one line; "" when it says nothing.
+ * Returns the length. Each message is told once.
+ */
+size_t cloister_mount_says(int context, char *text, size_t size);
 
 /* Attaches a detached mount on what target, an O_PATH descriptor, refers to. Returns 0 or -errno. */
 int cloister_mount_attach(int mount, int target);

@@ -26,16 +26,17 @@
 #define CLOISTER_RUNTIME_DIRECTORIES "/run/user/"
 
 enum cloister_row_kind {
-	CLOISTER_ROW_ROOT,      /* source, a directory, becomes the root */
-	CLOISTER_ROW_IMAGE,     /* source, an image file: what the overlay lies over, see image.h */
-	CLOISTER_ROW_OVERLAY,   /* an overlay over source becomes the root; data: the state directory, or "" for a tmpfs
-	                         */
-	CLOISTER_ROW_TMPFS,     /* data: options of tmpfs(5) */
-	CLOISTER_ROW_DEVICE,    /* the host's device node source on target */
-	CLOISTER_ROW_DEVPTS,    /* the session's own instance */
-	CLOISTER_ROW_MQUEUE,    /* the session's own instance */
-	CLOISTER_ROW_PROC,      /* of the session's pid namespace */
-	CLOISTER_ROW_BIND,      /* source on target */
+	CLOISTER_ROW_ROOT,    /* source, a directory, becomes the root */
+	CLOISTER_ROW_IMAGE,   /* source, an image file: what the overlay lies over, see image.h */
+	CLOISTER_ROW_OVERLAY, /* an overlay over source becomes the root; data: the state directory, or the options of a
+	                       * tmpfs
+	                       */
+	CLOISTER_ROW_TMPFS,   /* data: options of tmpfs(5) */
+	CLOISTER_ROW_DEVICE,  /* the host's device node source on target */
+	CLOISTER_ROW_DEVPTS,  /* the session's own instance */
+	CLOISTER_ROW_MQUEUE,  /* the session's own instance */
+	CLOISTER_ROW_PROC,    /* of the session's pid namespace */
+	CLOISTER_ROW_BIND,    /* source on target */
 	CLOISTER_ROW_TERMINAL,  /* the terminal that existed before the session, source, on target */
 	CLOISTER_ROW_SYMLINK,   /* target -> data */
 	CLOISTER_ROW_DIRECTORY, /* an empty directory */
@@ -99,8 +100,10 @@ struct cloister_plan {
 	                        root */
 	uint32_t inside_gid;
 	char *rootfs;
-	char *state; /* the overlay's state directory; "" when there is none */
-	char *shell; /* the shell that runs, as a path inside */
+	char *state;                 /* the overlay's state directory; "" when there is none */
+	uint64_t writable_max;       /* bytes that the user may have there, by project quota; 0: as many as there are */
+	uint64_t writable_files_max; /* inodes, likewise */
+	char *shell;                 /* the shell that runs, as a path inside */
 	char *home;
 	char *hostname;
 	uint64_t namespaces; /* CLONE_NEW* */

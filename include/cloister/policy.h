@@ -38,13 +38,16 @@ struct cloister_bind {
 
 struct cloister_tmpfs {
 	char *path;
-	uint64_t size; /* bytes; 0: the kernel's default */
+	uint64_t size;  /* bytes; 0: the kernel's default */
+	uint64_t files; /* inodes; 0: the kernel's default */
 };
 
 struct cloister_policy {
 	bool isolate;
 	char *rootfs;
 	enum cloister_writable writable;
+	uint64_t writable_max;       /* bytes; 0: none for an overlay, the built-in one for a tmpfs */
+	uint64_t writable_files_max; /* inodes; likewise */
 	char *state;
 	enum cloister_home home;
 	struct cloister_bind *binds;

@@ -32,6 +32,11 @@ void cloister_sources_close(int *sources, size_t n);
 /* Opens the state directory of an overlay (made when missing, 0700, root's all the way); a descriptor that can be
  * locked. */
 int cloister_state_open(const char *state, struct cloister_error *err);
+/* The same, and nothing is made: -ENOENT where it is missing. */
+int cloister_state_find(const char *state, struct cloister_error *err);
+/* Locks it (flock(2)) as long as the descriptor is open; waits for at most `seconds`, then -ETIMEDOUT. */
+int cloister_state_lock(int state, const char *path, unsigned seconds, struct cloister_error *err);
+void cloister_state_unlock(int state);
 
 /* Makes the detached overlay of a row; see overlay.c. */
 int cloister_overlay_open(const struct cloister_plan *plan, const struct cloister_row *row,

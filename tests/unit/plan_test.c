@@ -20,7 +20,7 @@ static char *group_names[] = {primary, sudo, project};
 static char name[] = "alice", gecos[] = "Alice", home[] = "/home/alice", shell[] = "/bin/bash";
 static char root[] = "/", tree[] = "/srv/alpine", state[] = "/var/lib/cloister/users/1000", host[] = "cell";
 static char tmp[] = "/tmp", run[] = "/run", launcher[] = "/usr/bin/cloister-sh";
-static struct cloister_tmpfs tmpfs[] = {{tmp, 0}, {run, 1024}};
+static struct cloister_tmpfs tmpfs[] = {{tmp, 0, 0}, {run, 1024, 0}};
 
 static struct cloister_account account(void)
 {
@@ -220,6 +220,38 @@ static void test_writable(void **unused)
 	assert_int_equal(refusal(&p, &err), -EINVAL);
 }
 
+static void test_writable_limits(void **unused)
+{
+	struct cloister_policy p = policy();
+	struct cloister_plan_facts f = facts();
+	struct cloister_error err = {0};
+
+	(void)unused;
+	p.writable = CLOISTER_WRITABLE_TMPFS;
+	struct cloister_plan *plan = build(&p, &f);
+	assert_string_equal(plan->rows[0].data, "mode=0700,size=10%,nr_inodes=400k");
+	cloister_plan_free(plan);
+	p.writable_max = 4096;
+	p.writable_files_max = 7;
+	plan = build(&p, &f);
+	assert_string_equal(plan->rows[0].data, "mode=0700,size=4096,nr_inodes=7");
+	/* A quota is for what is kept. */
+	assert_int_equal(plan->writable_max, 0);
+	cloister_plan_free(plan);
+	p.writable = CLOISTER_WRITABLE_OVERLAY;
+	plan = build(&p, &f);
+	assert_string_equal(plan->rows[0].data, plan->state);
+	assert_int_equal(plan->writable_max, 4096);
+	assert_int_equal(plan->writable_files_max, 7);
+	cloister_plan_free(plan);
+	p.rootfs = tree;
+	p.writable = CLOISTER_WRITABLE_NO;
+	assert_int_equal(refusal(&p, &err), -EINVAL);
+	p.writable = CLOISTER_WRITABLE_DIRECT;
+	p.writable_max = 0;
+	assert_int_equal(refusal(&p, &err), -EINVAL);
+}
+
 static void test_unprivileged_is_read_only(void **unused)
 {
 	struct cloister_policy p = policy();
@@ -293,6 +325,8 @@ static void test_wire(void **unused)
 {
 	struct cloister_policy p = policy();
 	struct cloister_plan_facts f = facts();
+	p.writable_max = 1048576;
+	p.writable_files_max = 1000;
 	struct cloister_plan *plan = build(&p, &f), *copy = NULL;
 	void *bytes = NULL;
 	size_t size = 0;
@@ -469,6 +503,7 @@ int main(void)
 		cmocka_unit_test(test_root_is_never_root),
 		cmocka_unit_test(test_namespaces),
 		cmocka_unit_test(test_writable),
+		cmocka_unit_test(test_writable_limits),
 		cmocka_unit_test(test_unprivileged_is_read_only),
 		cmocka_unit_test(test_unsupported_is_refused),
 		cmocka_unit_test(test_overlap_is_refused),

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/* cloister diff USER: what the user's overlay has changed against the rootfs. */
+#include <errno.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "cloister/cleanup.h"
+#include "cloister/overlay.h"
+
+static const char usage[] =
+	"usage: cloister diff [--json] [--rootfs ROOTFS] [--set KEY=VALUE]... [--config FILE] USER\n"
+	"Lists what USER has added (A), changed (C) and deleted (D) in an overlay. Needs root.\n";
+
+/* The length of the UTF-8 sequence that text begins with, and its code point; 0 for bytes that are none. */
+static size_t decode(const char *text, uint32_t *code)
+{
+	const unsigned char *bytes = (const unsigned char *)text;
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	size_t length = bytes[0] < 0x80 ? 1 : bytes[0] < 0xc0 ? 0 : bytes[0] < 0xe0 ? 2 : bytes[0] < 0xf0 ? 3 : 4;
+
+	if (length < 2) {
+		*code = bytes[0];
+		return length;
+	}
+	if (bytes[0] >= 0xf8)
+		return 0;
+	*code = bytes[0] & (0xffU >> (length + 1));
+	for (size_t i = 1; i < length; i++) {
+		if ((bytes[i] & 0xc0) != 0x80)
+			return 0;
+		*code = *code << 6 | (bytes[i] & 0x3fU);
+	}
+	if (*code < least[length] || *code > 0x10ffff || (*code >= 0xd800 && *code < 0xe000))
+		return 0;
+	return length;
+}
+
+/* What a terminal may take for a command: the controls of ASCII and of ISO 6429, and what turns the direction of
+ * writing, behind which a name looks like another. */
+static bool is_harmless(uint32_t code)
+{
+	return code >= 0x20 && !(code >= 0x7f && code < 0xa0) && code != '\\' && !(code >= 0x200b && code <= 0x200f) &&
+	       !(code >= 0x2028 && code <= 0x202e) && !(code >= 0x2066 && code <= 0x2069) && code != 0xfeff;
+}
+
+static void print_escaped(FILE *out, const char *text)
+{
+	while (*text != '\0') {
+		uint32_t code = 0;
+		size_t length = decode(text, &code);
+
+		if (length > 0 && is_harmless(code)) {
+			fwrite(text, 1, length, out);
+			text += length;
+			continue;
+		}
+		for (size_t i = 0; i < (length > 0 ? length : 1); i++, text++)
+			fprintf(out, "\\x%02x", (unsigned char)*text);
+	}
+}
+
+/* JSON is text: bytes that are none become U+FFFD, and the path is then there in hexadecimal, too. */
+static json_object *json_path(const char *path, bool *is_text)
+{
+	char _cleanup_free_ *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	*is_text = true;
+	if (out == NULL)
+		return NULL;
+	while (*path != '\0') {
+		uint32_t code;
+		size_t length = decode(path, &code);
+
+		if (length == 0) {
+			fputs("\xef\xbf\xbd", out);
+			*is_text = false;
+			length = 1;
+		} else {
+			fwrite(path, 1, length, out);
+		}
+		path += length;
+	}
+	return fclose(out) == 0 ? json_object_new_string(text) : NULL;
+}
+
+static json_object *json_hexadecimal(const char *path)
+{
+	size_t length = strlen(path);
+	char _cleanup_free_ *text = calloc(length + 1, 2);
+
+	for (size_t i = 0; text != NULL && i < length; i++)
+		snprintf(text + 2 * i, 3, "%02x", (unsigned char)path[i]);
+	return text != NULL ? json_object_new_string(text) : NULL;
+}
+
+static const char *type_name(mode_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFREG:
+		return "file";
+	case S_IFDIR:
+		return "directory";
+	case S_IFLNK:
+		return "symlink";
+	case S_IFCHR:
+		return "character-device";
+	case S_IFBLK:
+		return "block-device";
+	case S_IFIFO:
+		return "fifo";
+	default:
+		return "socket";
+	}
+}
+
+static const char *kind_name(enum cloister_overlay_change_kind kind)
+{
+	return kind == CLOISTER_OVERLAY_ADDED ? "added" : kind == CLOISTER_OVERLAY_CHANGED ? "changed" : "deleted";
+}
+
+static void print_json(const struct cloister_overlay_changes *changes)
+{
+	json_object *array = json_object_new_array();
+
+	for (size_t i = 0; i < changes->n; i++) {
+		const struct cloister_overlay_change *change = &changes->items[i];
+		json_object *object = json_object_new_object();
+		bool is_text;
+
+		json_object_object_add(object, "path", json_path(change->path, &is_text));
+		if (!is_text)
+			json_object_object_add(object, "path_hex", json_hexadecimal(change->path));
+		json_object_object_add(object, "change", json_object_new_string(kind_name(change->kind)));
+		json_object_object_add(object, "type", json_object_new_string(type_name(change->mode)));
+		if (change->hides_newer)
+			json_object_object_add(object, "hides_newer", json_object_new_boolean(true));
+		json_object_array_add(array, object);
+	}
+	puts(json_object_to_json_string_ext(array, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(array);
+}
+
+void cli_print_change(const struct cloister_overlay_change *change)
+{
+	printf("%c ", (char)change->kind);
+	print_escaped(stdout, change->path);
+	putchar('\n');
+}
+
+static int print_changes(const struct cloister_overlay_changes *changes, bool json, struct cloister_error *err)
+{
+	if (json)
+		print_json(changes);
+	for (size_t i = 0; !json && i < changes->n; i++)
+		cli_print_change(&changes->items[i]);
+	if (changes->too_deep > 0)
+		fprintf(stderr,
+		        "cloister: note: %zu directories are deeper than a path can be long; what is in them is not "
+		        "listed\n",
+		        changes->too_deep);
+	return fflush(stdout) == 0 && !ferror(stdout) ? 0 : cloister_fail(err, EIO, "diff", NULL, "cannot print");
+}
+
+int cli_diff(int argc, char **argv)
+{
+	struct cli_subject subject = {0};
+	struct cli_options options;
+	struct cloister_overlay_changes changes = {0};
+	struct cloister_error err = {0};
+
+	int first = cli_options_parse(argc, argv, usage, true, &options);
+	if (first < 0)
+		return CLI_FAILED;
+	int r = cli_overlay_subject("diff", &options, argv + first, &subject, &err);
+	if (r == 0)
+		r = cloister_overlay_changes_find(subject.plan, &changes, &err);
+	if (r == 0)
+		r = print_changes(&changes, options.json, &err);
+	cloister_overlay_changes_free(&changes);
+	cli_subject_clear(&subject);
+	free(options.settings);
+	return r < 0 ? cli_fail(&err) : 0;
+}
