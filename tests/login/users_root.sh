@@ -147,8 +147,9 @@ test_forwards_and_agent() {
 	want_match "agent" 'ED25519' "$(as iris -A ssh-add -l </dev/null)"
 	kill "$SSH_AGENT_PID"
 	want "no way to the host" "" "$(timeout 5 ssh -W 127.0.0.1:22 iris@testhost </dev/null 2>/dev/null | head -n 1)"
-	client iris 'nc -l -p 5000 -e echo inside & sleep 20'
-	eventually 10 test -n "$(pgrep -f 'nc -l')" || fail "no listener"
+	client iris -L 5001:127.0.0.1:5000 'while :; do nc -l -p 5000 -e echo inside; done'
+	listens_inside() { timeout 3 busybox nc -w 2 127.0.0.1 5001 </dev/null 2>/dev/null | grep -q inside; }
+	eventually 15 listens_inside || fail "-L does not reach what root inside listens on"
 }
 
 # In the session: a second uid, and files of it in the rootfs and in the home.
@@ -190,13 +191,13 @@ test_groups() {
 
 test_nobody_is_root_on_the_host() {
 	rooted
-	client iris 'echo ready; su -c "sleep 20" & sleep 20'
+	client iris 'echo ready; sleep 100'
 	eventually 10 grep -q ready "$CASE_STATE/client" || fail "no session"
 	want_match "control: the user" "^$(id -u iris)\$" "$(host_ids)"
 	want_no_match "root" '^0$' "$(host_ids)"
 	# Init has an id that root inside cannot become, whichever number it asks for.
 	local pid
-	pid=$(pgrep -f 'sleep 20' | tail -n 1)
+	pid=$(pgrep -x sleep | tail -n 1)
 	want_match "control: a map" "^ *0 +$(id -u iris) +1\$" "$(cat "/proc/$pid/uid_map")"
 	want_match "init" "^$(range_of iris)\$" "$(host_ids)"
 	want "mapped for root inside" "" "$(awk -v id="$(range_of iris)" '$2 <= id && id < $2 + $3' "/proc/$pid/uid_map")"
