@@ -54,6 +54,15 @@ static void check_faults(const struct cloister_config *config, struct findings *
 	}
 }
 
+static void report(struct findings *findings, const struct cloister_row *row, const struct cloister_error *err,
+                   const char *more)
+{
+	char line[2048];
+
+	report_error(findings, "%s: %s%s", cloister_row_name(row->kind), cloister_error_line(err, line, sizeof(line)),
+	             more);
+}
+
 /* Opens the rootfs as a session would, an image by mounting it for as long as it takes to look into it. */
 static void check_root(const struct cloister_plan *plan, const struct cloister_row *row, struct findings *findings)
 {
@@ -81,26 +90,30 @@ static void check_root(const struct cloister_plan *plan, const struct cloister_r
 		report_error(findings, "shell: %s is not in the rootfs %s", plan->shell, row->source);
 }
 
+/* Homes and binds as a session would open them; a private home that is not there yet is made at the first login. */
+static void check_bind(const struct cloister_plan *plan, const struct cloister_row *row, struct findings *findings)
+{
+	enum cloister_path_trust trust = CLOISTER_PATH_OWN_RIGHTS;
+	struct cloister_error err = {0};
+
+	if (plan->privileged)
+		trust = row->flags & CLOISTER_ROW_ROOT_ONLY ? CLOISTER_PATH_ROOT_OWNED : CLOISTER_PATH_NO_PLANTED_LINKS;
+	int _cleanup_close_ fd = row->kind == CLOISTER_ROW_HOME ? cloister_private_home_find(plan, row, &err)
+	                                                        : cloister_bind_source_open(plan, row, trust, &err);
+	if (fd < 0 && !(row->kind == CLOISTER_ROW_HOME && fd == -ENOENT))
+		report(findings, row, &err, "");
+}
+
 /* Opens, as a session would, what the plan takes from the host. */
 static void check_sources(const struct cloister_plan *plan, struct findings *findings)
 {
 	for (size_t i = 0; i < plan->n_rows; i++) {
 		const struct cloister_row *row = &plan->rows[i];
-		struct cloister_error err = {0};
-		char line[2048];
 
 		if (row->kind == CLOISTER_ROW_ROOT || row->kind == CLOISTER_ROW_OVERLAY)
 			check_root(plan, row, findings);
-		if (*row->source == '\0' || row->kind == CLOISTER_ROW_ROOT || row->kind == CLOISTER_ROW_OVERLAY ||
-		    row->kind == CLOISTER_ROW_IMAGE)
-			continue;
-		int _cleanup_close_ fd = cloister_path_open_host(row->source, 0,
-		                                                 plan->privileged ? CLOISTER_PATH_NO_PLANTED_LINKS
-		                                                                  : CLOISTER_PATH_OWN_RIGHTS,
-		                                                 &err);
-		if (fd < 0)
-			report_error(findings, "%s: %s", cloister_row_name(row->kind),
-			             cloister_error_line(&err, line, sizeof(line)));
+		else if (row->kind == CLOISTER_ROW_BIND || row->kind == CLOISTER_ROW_HOME)
+			check_bind(plan, row, findings);
 	}
 }
 

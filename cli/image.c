@@ -16,11 +16,11 @@
 
 static const char usage[] =
 	"usage: cloister image import [--replace] [--ref TAG] [--max-size BYTES] [--max-files N] [--quiet] SOURCE "
-        "NAME\n"
+	"NAME\n"
 	"       cloister image ls [--json]\n"
 	"       cloister image rm NAME\n"
 	"SOURCE is a tarball (plain, gzip, xz, zstd, bzip2), an archive of `docker save`, an OCI layout (a directory "
-        "or a\n"
+	"or a\n"
 	"tar of one), or - for a tarball on standard input. The line for cloister.conf is printed at the end.\n";
 
 enum option_letter { OPTION_REPLACE = 256, OPTION_REF, OPTION_MAX_SIZE, OPTION_MAX_FILES, OPTION_QUIET, OPTION_JSON };

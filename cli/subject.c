@@ -131,9 +131,13 @@ int cli_subject_plan(struct cli_subject *subject, bool shell_check, struct clois
 	int r = cli_init_path(subject->init_path, sizeof(subject->init_path));
 	if (r < 0)
 		return cloister_fail(err, -r, "init", NULL, "cannot tell where cloister-init is");
+	struct cloister_mount_table _cleanup_mount_table_ *mounts = NULL;
 	r = cloister_id_range_find(subject->policy, subject->account, facts.privileged, &facts.range, err);
+	if (r == 0 && strcmp(subject->policy->rootfs, "/") == 0)
+		r = cloister_mount_table_load(&mounts, err);
 	if (r < 0)
 		return r;
+	facts.mounts = mounts;
 	if (facts.privileged) {
 		facts.terminal = CLOISTER_TERMINAL_RELAY;
 	} else if (cloister_terminal_path(terminal, sizeof(terminal)) == 0) {

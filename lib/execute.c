@@ -15,7 +15,6 @@
 #include <sys/vfs.h>
 
 #include <linux/magic.h>
-#include <linux/openat2.h>
 
 #include "cloister/cleanup.h"
 #include "cloister/image.h"
@@ -65,37 +64,29 @@ static int carry_image(struct cloister_execution *execution, const struct cloist
 	return 0;
 }
 
-/* /proc and /dev are where a rootfs with a symlink led other runtimes out (runc CVE-2026-41579): no link on the way to
- * them. */
-static int open_target_directory(int root, const struct cloister_row *row)
+/* Why there is nothing to mount on, as far as the errno tells. */
+static int fail_target(const struct cloister_row *row, int code, const char *otherwise, struct cloister_error *err)
 {
-	const char *path = row->target + 1;
-	bool strict = strcmp(row->target, "/proc") == 0 || strcmp(row->target, "/dev") == 0;
+	const char *text = otherwise;
 
-	if (strict) {
-		int fd = cloister_openat2(root, path, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0,
-		                          RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
-		if (fd != -ENOENT)
-			return fd;
-	}
-	if (row->flags & CLOISTER_ROW_IF_PRESENT)
-		return cloister_path_open_inside(root, row->target, O_PATH | O_DIRECTORY);
-	return cloister_path_make_directory(root, row->target, 0755);
+	if (code == -EROFS || code == -EACCES || code == -EPERM)
+		text = "the mount point is missing in the rootfs and cannot be made there: add it";
+	else if (code == -ELOOP)
+		text = "a symbolic link on the way, which the user could have placed";
+	if (*row->origin == '\0')
+		return fail_row(row, code, text, err);
+	return cloister_fail(err, -code, cloister_row_name(row->kind), row->target, "%s (%s)", text, row->origin);
 }
 
 static int attach_on_directory(struct cloister_execution *execution, const struct cloister_row *row, int mount,
                                struct cloister_error *err)
 {
-	int _cleanup_close_ target = open_target_directory(execution->root, row);
+	int _cleanup_close_ target = cloister_target_directory(execution, row);
 
 	if (target == -ENOENT && (row->flags & CLOISTER_ROW_IF_PRESENT))
 		return 0;
-	if (target == -EROFS)
-		return fail_row(row, EROFS,
-		                "the mount point is missing in the rootfs and cannot be made there: add the directory",
-		                err);
 	if (target < 0)
-		return fail_row(row, target, "no directory to mount on", err);
+		return fail_target(row, target, "no directory to mount on", err);
 	int r = cloister_mount_attach(mount, target);
 	return r < 0 ? fail_row(row, r, "cannot mount", err) : 0;
 }
@@ -151,10 +142,10 @@ static int carry_devpts(struct cloister_execution *execution, const struct clois
 static int attach_on_file(struct cloister_execution *execution, const struct cloister_row *row, int mount,
                           struct cloister_error *err)
 {
-	int _cleanup_close_ target = cloister_path_make_file(execution->root, row->target);
+	int _cleanup_close_ target = cloister_target_file(execution, row);
 
 	if (target < 0)
-		return fail_row(row, target, "no file to mount on", err);
+		return fail_target(row, target, "no file to mount on", err);
 	int r = cloister_mount_attach(mount, target);
 	return r < 0 ? fail_row(row, r, "cannot mount", err) : 0;
 }
@@ -165,14 +156,23 @@ static int carry_device(struct cloister_execution *execution, const struct clois
 	return attach_on_file(execution, row, source, err);
 }
 
+/* A file server may let nobody but the user stat it (root squash, FUSE); what kind of thing it is, the kernel knows. */
+static bool is_directory(int source)
+{
+	struct stat st;
+	char path[40];
+
+	if (fstat(source, &st) == 0)
+		return S_ISDIR(st.st_mode);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", source);
+	int _cleanup_close_ fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd >= 0;
+}
+
 static int carry_bind(struct cloister_execution *execution, const struct cloister_row *row, int source,
                       struct cloister_error *err)
 {
-	struct stat st;
-
-	if (fstat(source, &st) < 0)
-		return fail_row(row, errno, "cannot stat the source", err);
-	if (S_ISDIR(st.st_mode))
+	if (is_directory(source))
 		return attach_on_directory(execution, row, source, err);
 	return attach_on_file(execution, row, source, err);
 }
@@ -265,11 +265,12 @@ static int carry_mask(struct cloister_execution *execution, const struct cloiste
 	struct stat st;
 
 	(void)source;
-	int _cleanup_close_ target = cloister_path_open_inside(execution->root, row->target, O_PATH);
+	int _cleanup_close_ target = cloister_target_open(execution, row);
 	if (target == -ENOENT || target == -ENOTDIR)
 		return (row->flags & CLOISTER_ROW_IF_PRESENT) ? 0 : fail_row(row, target, "missing", err);
 	if (target < 0 || fstat(target, &st) < 0)
-		return fail_row(row, target < 0 ? target : errno, "cannot open", err);
+		return target < 0 ? fail_target(row, target, "cannot open", err)
+		                  : fail_row(row, errno, "cannot stat", err);
 	int _cleanup_close_ mount = -1;
 	if (S_ISDIR(st.st_mode)) {
 		mount = cloister_mount_new("tmpfs", "mode=0555,size=4k,nr_inodes=2",
@@ -408,6 +409,7 @@ static carry_function *const carriers[CLOISTER_ROW_KINDS] = {
 	[CLOISTER_ROW_MQUEUE] = carry_mqueue,
 	[CLOISTER_ROW_PROC] = carry_proc,
 	[CLOISTER_ROW_BIND] = carry_bind,
+	[CLOISTER_ROW_HOME] = carry_bind,
 	[CLOISTER_ROW_TERMINAL] = cloister_carry_terminal,
 	[CLOISTER_ROW_SYMLINK] = carry_symlink,
 	[CLOISTER_ROW_DIRECTORY] = carry_directory,

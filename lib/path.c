@@ -55,6 +55,15 @@ bool cloister_path_is_plain(const char *text)
 	return true;
 }
 
+bool cloister_path_is_below(const char *path, const char *directory, bool itself)
+{
+	size_t length = strlen(directory);
+
+	if (strcmp(directory, "/") == 0)
+		return itself || strcmp(path, "/") != 0;
+	return strncmp(path, directory, length) == 0 && (path[length] == '/' || (itself && path[length] == '\0'));
+}
+
 /* One walk: where it is, what is left of the way, and how many links it followed. */
 struct walk {
 	const char *path; /* as asked for, for messages */
@@ -84,6 +93,9 @@ static int follow(struct walk *walk, int directory, int link, const char *compon
 
 	if (fstat(directory, &st) < 0 || fstatfs(link, &fs) < 0)
 		return fail_component(walk, errno, component, "cannot stat");
+	/* Who owns a file there, its server says, and a user's own server (allow_other) may say anything. */
+	if (fs.f_type == FUSE_SUPER_MAGIC)
+		return fail_component(walk, ELOOP, component, "a symbolic link in a FUSE file system");
 	/* Whoever can write the directory could have placed the link (LXC CVE-2015-1335). */
 	if (!only_root_writes(&st))
 		return fail_component(walk, ELOOP, component,
@@ -122,8 +134,12 @@ static bool next_component(struct walk *walk, char *component, size_t size)
 static int step(struct walk *walk, int directory, const char *component)
 {
 	struct stat st;
-	int _cleanup_close_ fd = openat(directory, component, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	/* O_DIRECTORY first: with it autofs mounts what belongs there, with O_PATH alone it does not (automount in
+	 * Linux' fs/namei.c). */
+	int _cleanup_close_ fd = openat(directory, component, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
+	if (fd < 0 && errno == ENOTDIR)
+		fd = openat(directory, component, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return fail_component(walk, errno, component, "cannot open");
 	if (fstat(fd, &st) < 0)
@@ -204,6 +220,50 @@ static int open_made_parent(int root, char *copy, const char **name)
 	const char *parent = *copy != '\0' ? copy : "/";
 	int fd = cloister_path_open_inside(root, parent, O_PATH | O_DIRECTORY);
 	return fd == -ENOENT ? cloister_path_make_directory(root, parent, 0755) : fd;
+}
+
+/* One component, which is no link. kind as below. */
+static int open_or_make(int directory, const char *name, mode_t kind)
+{
+	const unsigned long long resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+	struct stat st;
+	int _cleanup_close_ fd = cloister_openat2(directory, name, O_PATH | O_NOFOLLOW, 0, resolve);
+
+	if (fd == -ENOENT && kind != 0) {
+		if (kind == S_IFDIR ? mkdirat(directory, name, 0755) < 0
+		                    : mknodat(directory, name, S_IFREG | 0644, 0) < 0)
+			return -errno;
+		fd = cloister_openat2(directory, name, O_PATH | O_NOFOLLOW, 0, resolve);
+	}
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (S_ISLNK(st.st_mode))
+		return -ELOOP;
+	return kind == S_IFDIR && !S_ISDIR(st.st_mode) ? -ENOTDIR : TAKE_FD(fd);
+}
+
+int cloister_path_make_strictly(int directory, const char *path, mode_t kind)
+{
+	char _cleanup_free_ *copy = strdup(path);
+	char *rest = NULL;
+	int _cleanup_close_ at = fcntl(directory, F_DUPFD_CLOEXEC, 3);
+
+	if (copy == NULL || at < 0)
+		return copy == NULL ? -ENOMEM : -errno;
+	for (char *name = strtok_r(copy, "/", &rest); name != NULL;) {
+		char *next_name = strtok_r(NULL, "/", &rest);
+		bool way = next_name != NULL;
+		int next = open_or_make(at, name, way && kind != 0 ? S_IFDIR : kind);
+
+		if (next < 0)
+			return next;
+		close(at);
+		at = next;
+		name = next_name;
+	}
+	return TAKE_FD(at);
 }
 
 int cloister_path_make_directory(int root, const char *path, mode_t mode)

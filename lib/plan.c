@@ -20,6 +20,7 @@ static const char *const row_names[CLOISTER_ROW_KINDS] = {
 	[CLOISTER_ROW_MQUEUE] = "mqueue",
 	[CLOISTER_ROW_PROC] = "proc",
 	[CLOISTER_ROW_BIND] = "bind",
+	[CLOISTER_ROW_HOME] = "home",
 	[CLOISTER_ROW_TERMINAL] = "terminal",
 	[CLOISTER_ROW_SYMLINK] = "symlink",
 	[CLOISTER_ROW_DIRECTORY] = "directory",
@@ -58,6 +59,7 @@ void cloister_plan_free(struct cloister_plan *plan)
 		free(plan->rows[i].source);
 		free(plan->rows[i].target);
 		free(plan->rows[i].data);
+		free(plan->rows[i].origin);
 	}
 	free(plan->rows);
 	free(plan->groups);
@@ -68,6 +70,7 @@ void cloister_plan_free(struct cloister_plan *plan)
 	free(plan->shell);
 	free(plan->home);
 	free(plan->hostname);
+	free(plan->host_groups);
 	free(plan);
 }
 
@@ -80,7 +83,6 @@ static int refuse_unsupported(const struct cloister_policy *policy, const struct
 		bool asked;
 		const char *what;
 	} unsupported[] = {
-		{policy->home == CLOISTER_HOME_PRIVATE, "home = private"},
 		{policy->network == CLOISTER_NETWORK_PASTA, "network = pasta"},
 		{policy->network == CLOISTER_NETWORK_NETNS, "network = netns:NAME"},
 		{policy->scope == CLOISTER_SCOPE_USER, "scope = user"},
@@ -90,6 +92,8 @@ static int refuse_unsupported(const struct cloister_policy *policy, const struct
 		{policy->cpu_max != NULL, "cpu_max"},
 		{policy->io_max != NULL, "io_max"},
 		{!facts->privileged && policy->users == CLOISTER_USERS_HOST, "users = host without root"},
+		/* What the user alone keeps, the user alone can change from outside: it would only look apart. */
+		{!facts->privileged && policy->home == CLOISTER_HOME_PRIVATE, "home = private without root"},
 	};
 
 	for (size_t i = 0; i < sizeof(unsupported) / sizeof(*unsupported); i++) {
@@ -222,6 +226,17 @@ static int plan_texts(struct cloister_plan *plan, const struct cloister_policy *
 	return 0;
 }
 
+static int plan_host_groups(struct cloister_plan *plan, const struct cloister_account *account)
+{
+	plan->host_groups = calloc(account->n_groups + 1, sizeof(*plan->host_groups));
+	if (plan->host_groups == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < account->n_groups; i++)
+		plan->host_groups[i] = account->groups[i];
+	plan->n_host_groups = account->n_groups;
+	return 0;
+}
+
 int cloister_plan_build(const struct cloister_policy *policy, const struct cloister_account *account,
                         const struct cloister_plan_facts *facts, struct cloister_plan **out, struct cloister_error *err)
 {
@@ -232,7 +247,7 @@ int cloister_plan_build(const struct cloister_policy *policy, const struct clois
 	struct cloister_plan _cleanup_plan_ *plan = calloc(1, sizeof(*plan));
 	if (plan != NULL)
 		plan->root_inside = facts->privileged && policy->users == CLOISTER_USERS_ROOT;
-	if (plan == NULL || plan_texts(plan, policy, account, facts) < 0)
+	if (plan == NULL || plan_texts(plan, policy, account, facts) < 0 || plan_host_groups(plan, account) < 0)
 		return cloister_fail(err, ENOMEM, "plan", NULL, "no memory for the plan");
 	bool own_root = !facts->privileged && policy->users == CLOISTER_USERS_ROOT;
 	plan->uid = account->uid;

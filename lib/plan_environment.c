@@ -36,7 +36,7 @@ bool cloister_plan_shows(const struct cloister_plan *plan, const char *path)
 		const struct cloister_row *row = &plan->rows[i];
 		bool mounts = row->kind == CLOISTER_ROW_ROOT || row->kind == CLOISTER_ROW_OVERLAY ||
 		              row->kind == CLOISTER_ROW_TMPFS || row->kind == CLOISTER_ROW_BIND ||
-		              row->kind == CLOISTER_ROW_MASK;
+		              row->kind == CLOISTER_ROW_MASK || row->kind == CLOISTER_ROW_HOME;
 		size_t length = mounts ? covers(row->target, path) : 0;
 
 		/* Of two on one place the later lies on top. */

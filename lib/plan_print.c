@@ -29,6 +29,7 @@ static const struct flag_name row_flag_names[] = {{CLOISTER_ROW_IDMAP, "idmap"},
                                                   {CLOISTER_ROW_TRUSTED, "trusted"},
                                                   {CLOISTER_ROW_ROOT_ONLY, "root-owned"},
                                                   {CLOISTER_ROW_FOR_USER, "user-owned"},
+                                                  {CLOISTER_ROW_ALONE, "alone"},
                                                   {0, NULL}};
 static const char *const terminal_names[] = {"none", "login-view", "bind", "relay"};
 
@@ -158,6 +159,8 @@ static json_object *json_row(const struct cloister_row *row)
 		json_object_object_add(object, "source", json_object_new_string(row->source));
 	if (*row->data != '\0')
 		json_object_object_add(object, "data", json_object_new_string(row->data));
+	if (*row->origin != '\0')
+		json_object_object_add(object, "origin", json_object_new_string(row->origin));
 	if (row->attributes != 0)
 		json_object_object_add(object, "attributes", json_flags(row->attributes, attribute_names));
 	if (row->flags != 0)

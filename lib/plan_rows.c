@@ -11,19 +11,12 @@
 
 #include "cloister/cleanup.h"
 
-#define SAFE    ((uint64_t)(MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV))
+#define SAFE    CLOISTER_SAFE
 #define NO_EXEC ((uint64_t)MOUNT_ATTR_NOEXEC)
 #define RDONLY  ((uint64_t)MOUNT_ATTR_RDONLY)
 
-/* Collects rows; after the first failure nothing more is added, and the failure is what counts. */
-struct row_list {
-	struct cloister_plan *plan;
-	struct cloister_row nowhere; /* what a caller fills in vain after a failure */
-	int error;
-};
-
-static struct cloister_row *add(struct row_list *list, enum cloister_row_kind kind, const char *source,
-                                const char *target, const char *data)
+struct cloister_row *cloister_row_add(struct cloister_row_list *list, enum cloister_row_kind kind, const char *source,
+                                      const char *target, const char *data)
 {
 	struct cloister_plan *plan = list->plan;
 
@@ -39,11 +32,33 @@ static struct cloister_row *add(struct row_list *list, enum cloister_row_kind ki
 	*row = (struct cloister_row){.kind = kind,
 	                             .source = strdup(source),
 	                             .target = strdup(target),
-	                             .data = strdup(data)};
-	if (row->source == NULL || row->target == NULL || row->data == NULL) {
+	                             .data = strdup(data),
+	                             .origin = strdup("")};
+	if (row->source == NULL || row->target == NULL || row->data == NULL || row->origin == NULL) {
 		list->error = ENOMEM;
 		return &list->nowhere;
 	}
+	return row;
+}
+
+static struct cloister_row *add(struct cloister_row_list *list, enum cloister_row_kind kind, const char *source,
+                                const char *target, const char *data)
+{
+	return cloister_row_add(list, kind, source, target, data);
+}
+
+/* The same, with the line that asked for it. */
+static struct cloister_row *add_asked(struct cloister_row_list *list, const char *origin, enum cloister_row_kind kind,
+                                      const char *source, const char *target, const char *data)
+{
+	struct cloister_row *row = cloister_row_add(list, kind, source, target, data);
+
+	if (list->error != 0)
+		return row;
+	free(row->origin);
+	row->origin = strdup(origin != NULL ? origin : "");
+	if (row->origin == NULL)
+		list->error = ENOMEM;
 	return row;
 }
 
@@ -70,7 +85,7 @@ static void layer_options(const struct cloister_policy *policy, char *options, s
 	snprintf(options, size, "mode=0700,size=%s,nr_inodes=%s", bytes, files);
 }
 
-static void add_root(struct row_list *list, const struct cloister_policy *policy,
+static void add_root(struct cloister_row_list *list, const struct cloister_policy *policy,
                      const struct cloister_plan_facts *facts)
 {
 	struct cloister_plan *plan = list->plan;
@@ -113,49 +128,7 @@ static void add_root(struct row_list *list, const struct cloister_policy *policy
 	}
 }
 
-/* With rootfs = / the host's own directories that are nobody's business inside. */
-static void add_hidden(struct row_list *list, const struct cloister_policy *policy)
-{
-	static const char *const hidden[] = {"/boot",
-	                                     "/media",
-	                                     "/mnt",
-	                                     "/root",
-	                                     "/lost+found",
-	                                     "/var/backups",
-	                                     "/var/crash",
-	                                     "/var/log",
-	                                     "/var/spool",
-	                                     "/var/mail",
-	                                     "/var/cache",
-	                                     "/var/lib/cloister",
-	                                     "/var/lib/private",
-	                                     "/var/lib/mysql",
-	                                     "/var/lib/postgresql",
-	                                     "/var/lib/docker",
-	                                     "/var/lib/containers",
-	                                     "/etc/cloister",
-	                                     "/etc/ssl/private",
-	                                     "/etc/shadow",
-	                                     "/etc/shadow-",
-	                                     "/etc/gshadow",
-	                                     "/etc/gshadow-",
-	                                     "/etc/ssh/ssh_host_rsa_key",
-	                                     "/etc/ssh/ssh_host_ecdsa_key",
-	                                     "/etc/ssh/ssh_host_ed25519_key"};
-
-	if (strcmp(policy->rootfs, "/") != 0)
-		return;
-	for (size_t i = 0; i < sizeof(hidden) / sizeof(*hidden); i++) {
-		struct cloister_row *row = add(list, CLOISTER_ROW_MASK, "", hidden[i], "");
-
-		row->flags |= CLOISTER_ROW_IF_PRESENT;
-	}
-	struct cloister_row *row = add(list, CLOISTER_ROW_TMPFS, "", "/home", "mode=0755,size=64k");
-	row->attributes = SAFE;
-	row->flags |= CLOISTER_ROW_IF_PRESENT;
-}
-
-static void add_dev(struct row_list *list, const struct cloister_plan_facts *facts)
+static void add_dev(struct cloister_row_list *list, const struct cloister_plan_facts *facts)
 {
 	static const char *const nodes[] = {"/dev/null",   "/dev/zero",    "/dev/full",
 	                                    "/dev/random", "/dev/urandom", "/dev/tty"};
@@ -187,7 +160,7 @@ static void add_dev(struct row_list *list, const struct cloister_plan_facts *fac
 	}
 }
 
-static void add_proc(struct row_list *list)
+static void add_proc(struct cloister_row_list *list)
 {
 	static const char *const masks[] = {"acpi",          "asound",       "kcore",       "keys",
 	                                    "latency_stats", "timer_list",   "timer_stats", "sched_debug",
@@ -209,7 +182,7 @@ static void add_proc(struct row_list *list)
 	}
 }
 
-static void add_home(struct row_list *list, const struct cloister_policy *policy,
+static void add_home(struct cloister_row_list *list, const struct cloister_policy *policy,
                      const struct cloister_account *account)
 {
 	struct cloister_row *row;
@@ -229,47 +202,48 @@ static void add_home(struct row_list *list, const struct cloister_policy *policy
 		         list->plan->inside_gid);
 		add(list, CLOISTER_ROW_TMPFS, "", account->home, options)->attributes = SAFE;
 		break;
-	case CLOISTER_HOME_NONE:
 	case CLOISTER_HOME_PRIVATE:
+		add(list, CLOISTER_ROW_HOME, "/etc/skel", account->home, policy->state)->attributes = SAFE;
+		break;
+	case CLOISTER_HOME_NONE:
 	default:
 		break;
 	}
 }
 
 /* The XDG base directory specification: the user's own, 0700, and gone with the session. */
-static void add_runtime_directory(struct row_list *list, const struct cloister_policy *policy)
+static void add_runtime_directory(struct cloister_row_list *list, const struct cloister_policy *policy)
 {
 	const struct cloister_plan *plan = list->plan;
 	char path[40], options[96];
-	bool place = plan->privileged;
 
 	snprintf(path, sizeof(path), CLOISTER_RUNTIME_DIRECTORIES "%u", plan->uid);
 	for (size_t i = 0; i < policy->n_tmpfs; i++) {
 		/* What the administrator says about this very place counts. */
 		if (strcmp(policy->tmpfs[i].path, path) == 0)
 			return;
-		place = place || strcmp(policy->tmpfs[i].path, "/run") == 0;
 	}
 	for (size_t i = 0; i < policy->n_binds; i++) {
 		if (strcmp(policy->binds[i].target, path) == 0)
 			return;
 	}
-	if (!place)
-		return;
 	snprintf(options, sizeof(options), "mode=0700,uid=%u,gid=%u,size=10%%", plan->inside_uid, plan->inside_gid);
 	add(list, CLOISTER_ROW_TMPFS, "", path, options)->attributes = SAFE;
 }
 
-static void add_content(struct row_list *list, const struct cloister_policy *policy,
+static void add_content(struct cloister_row_list *list, const struct cloister_policy *policy,
                         const struct cloister_account *account)
 {
 	char options[96];
+	bool has_run = false;
 
 	for (size_t i = 0; i < policy->n_tmpfs; i++) {
 		const struct cloister_tmpfs *tmpfs = &policy->tmpfs[i];
 		/* /run is root's, as on a host: a service of the session has no business to place things there. */
-		const char *mode = strcmp(tmpfs->path, "/run") == 0 ? "0755" : "1777";
+		bool run = strcmp(tmpfs->path, "/run") == 0;
+		const char *mode = run ? "0755" : "1777";
 
+		has_run = has_run || run;
 		int n = snprintf(options, sizeof(options), "mode=%s", mode);
 		if (tmpfs->size != 0)
 			n += snprintf(options + n, sizeof(options) - (size_t)n, ",size=%llu",
@@ -277,37 +251,23 @@ static void add_content(struct row_list *list, const struct cloister_policy *pol
 		if (tmpfs->files != 0)
 			snprintf(options + n, sizeof(options) - (size_t)n, ",nr_inodes=%llu",
 			         (unsigned long long)tmpfs->files);
-		add(list, CLOISTER_ROW_TMPFS, "", tmpfs->path, options)->attributes = SAFE;
+		add_asked(list, tmpfs->origin, CLOISTER_ROW_TMPFS, "", tmpfs->path, options)->attributes = SAFE;
 	}
+	/* Always: the session's own files are made there, and must not stay for the next one. */
+	if (!has_run)
+		add(list, CLOISTER_ROW_TMPFS, "", "/run", "mode=0755")->attributes = SAFE;
 	add_runtime_directory(list, policy);
 	add_home(list, policy, account);
 	for (size_t i = 0; i < policy->n_binds; i++) {
 		const struct cloister_bind *bind = &policy->binds[i];
-		struct cloister_row *row = add(list, CLOISTER_ROW_BIND, bind->source, bind->target, "");
+		struct cloister_row *row =
+			add_asked(list, bind->origin, CLOISTER_ROW_BIND, bind->source, bind->target, "");
 
 		row->attributes = SAFE | (bind->read_only ? RDONLY : 0);
 	}
 	for (size_t i = 0; i < policy->n_masks; i++)
-		add(list, CLOISTER_ROW_MASK, "", policy->masks[i], "")->flags = CLOISTER_ROW_IF_PRESENT;
-}
-
-static int compare_targets(const void *left, const void *right)
-{
-	const struct cloister_row *a = left, *b = right;
-
-	return strcmp(a->target, b->target);
-}
-
-/* Parents first, since a mount on a parent hides what was mounted below it; two on one place is a mistake. */
-static int order_content(struct cloister_plan *plan, size_t first, struct cloister_error *err)
-{
-	qsort(plan->rows + first, plan->n_rows - first, sizeof(*plan->rows), compare_targets);
-	for (size_t i = first; i + 1 < plan->n_rows; i++) {
-		if (strcmp(plan->rows[i].target, plan->rows[i + 1].target) == 0)
-			return cloister_fail(err, EEXIST, "plan", plan->rows[i].target,
-			                     "two mounts on one place (tmpfs, bind, home, mask)");
-	}
-	return 0;
+		add_asked(list, policy->masks[i].origin, CLOISTER_ROW_MASK, "", policy->masks[i].path, "")->flags =
+			CLOISTER_ROW_IF_PRESENT;
 }
 
 /* What the launcher has to know for users = root: the user's groups as well, since the rootfs's own group(5) is all
@@ -340,7 +300,7 @@ static char *root_session_text(const struct cloister_plan *plan, const struct cl
 /*
  * users = root. A mount of its own, sealed in the end: root inside must not be able to rename it, or what is in it.
  */
-static void add_root_users(struct row_list *list, const struct cloister_account *account,
+static void add_root_users(struct cloister_row_list *list, const struct cloister_account *account,
                            const struct cloister_plan_facts *facts)
 {
 	struct cloister_plan *plan = list->plan;
@@ -365,7 +325,7 @@ static void add_root_users(struct row_list *list, const struct cloister_account 
  * neither, could replace it then (rename(2), EBUSY), as an upgrade of its package does. So the directories are covered,
  * and the user's programs have a second tree of the same mounts as their root, in which they are not.
  */
-static void add_doors(struct row_list *list, const struct cloister_policy *policy,
+static void add_doors(struct cloister_row_list *list, const struct cloister_policy *policy,
                       const struct cloister_account *account)
 {
 	static const char *const directories[] = {"/bin",      "/usr/bin",       "/sbin",
@@ -392,7 +352,7 @@ static void add_doors(struct row_list *list, const struct cloister_policy *polic
 		add(list, CLOISTER_ROW_SEAL, "", CLOISTER_USERS_TREE, "")->attributes = SAFE | RDONLY;
 }
 
-static void add_session_files(struct row_list *list, const struct cloister_policy *policy,
+static void add_session_files(struct cloister_row_list *list, const struct cloister_policy *policy,
                               const struct cloister_account *account, const struct cloister_plan_facts *facts)
 {
 	struct cloister_plan *plan = list->plan;
@@ -446,7 +406,7 @@ static char *group_lines(const struct cloister_account *account)
 }
 
 /* The user comes first: of two lines with one id, the first one gives its name. */
-static void add_account_lines(struct row_list *list, const struct cloister_account *account)
+static void add_account_lines(struct cloister_row_list *list, const struct cloister_account *account)
 {
 	char _cleanup_free_ *users = NULL;
 	char _cleanup_free_ *groups = group_lines(account);
@@ -477,7 +437,7 @@ static void add_account_lines(struct row_list *list, const struct cloister_accou
 }
 
 /* What a name service and a clock need; with rootfs = / often links into the host's /run, which is not there. */
-static void add_copies(struct row_list *list)
+static void add_copies(struct cloister_row_list *list)
 {
 	static const char *const files[] = {"/etc/resolv.conf", "/etc/hosts", "/etc/localtime"};
 
@@ -486,7 +446,7 @@ static void add_copies(struct row_list *list)
 		add(list, CLOISTER_ROW_COPY, files[i], files[i], "");
 }
 
-static void add_closing(struct row_list *list, const struct cloister_policy *policy,
+static void add_closing(struct cloister_row_list *list, const struct cloister_policy *policy,
                         const struct cloister_account *account, const struct cloister_plan_facts *facts)
 {
 	struct cloister_plan *plan = list->plan;
@@ -514,20 +474,17 @@ int cloister_plan_add_rows(struct cloister_plan *plan, const struct cloister_pol
                            const struct cloister_account *account, const struct cloister_plan_facts *facts,
                            struct cloister_error *err)
 {
-	struct row_list list = {.plan = plan};
+	struct cloister_row_list list = {.plan = plan};
 
 	add_root(&list, policy, facts);
 	add_dev(&list, facts);
 	add_proc(&list);
 	/* After /dev, since a file is masked with the session's own /dev/null. */
-	add_hidden(&list, policy);
-	/* The rbind of "/" in a user's own namespace brings the host's /sys along. */
-	if (!plan->privileged && strcmp(policy->rootfs, "/") == 0)
-		add(&list, CLOISTER_ROW_MASK, "", "/sys", "")->flags = CLOISTER_ROW_IF_PRESENT;
+	cloister_plan_add_host(&list, policy, account, facts);
 	size_t first_content = plan->n_rows;
 	add_content(&list, policy, account);
 	if (list.error == 0) {
-		int r = order_content(plan, first_content, err);
+		int r = cloister_plan_order_content(plan, first_content, err);
 		if (r < 0)
 			return r;
 	}

@@ -3,7 +3,23 @@
 #ifndef CLOISTER_PLAN_ROWS_H
 #define CLOISTER_PLAN_ROWS_H
 
+#include <sys/mount.h>
+
 #include "cloister/plan.h"
+
+/* What every mount of a session has at least. */
+#define CLOISTER_SAFE ((uint64_t)(MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV))
+
+/* Collects rows; after the first failure nothing more is added, and the failure is what counts. */
+struct cloister_row_list {
+	struct cloister_plan *plan;
+	struct cloister_row nowhere; /* what a caller fills in vain after a failure */
+	int error;
+};
+
+/* Adds a row and returns it for what else it says. */
+struct cloister_row *cloister_row_add(struct cloister_row_list *list, enum cloister_row_kind kind, const char *source,
+                                      const char *target, const char *data);
 
 /* Whether a login shell is cloister-sh, wherever it is installed. */
 bool cloister_plan_is_launcher(const char *shell);
@@ -23,5 +39,18 @@ void cloister_plan_root_capabilities(struct cloister_plan *plan, const struct cl
 int cloister_plan_add_rows(struct cloister_plan *plan, const struct cloister_policy *policy,
                            const struct cloister_account *account, const struct cloister_plan_facts *facts,
                            struct cloister_error *err);
+
+/* With rootfs = /: file systems of the host that are shown, and places that are hidden (plan_host.c). */
+void cloister_plan_add_host(struct cloister_row_list *list, const struct cloister_policy *policy,
+                            const struct cloister_account *account, const struct cloister_plan_facts *facts);
+
+/*
+ * Puts the rows from first on, which the configuration asked for, into order: parents before what lies below them.
+ * Refuses (plan_places.c) two on one place (-EEXIST), and one on a place that Cloister itself needs (-EINVAL).
+ */
+int cloister_plan_order_content(struct cloister_plan *plan, size_t first, struct cloister_error *err);
+
+/* Makes a mask an empty directory in which mount points can be made. Returns 0 or -ENOMEM. */
+int cloister_row_make_room(struct cloister_row *row);
 
 #endif

@@ -100,6 +100,7 @@ int cloister_plan_encode(const struct cloister_plan *plan, void **buffer, size_t
 		put_text(&writer, row->source);
 		put_text(&writer, row->target);
 		put_text(&writer, row->data);
+		put_text(&writer, row->origin);
 	}
 	if (writer.failed) {
 		free(writer.bytes);
@@ -184,6 +185,7 @@ static void get_rows(struct reader *reader, struct cloister_plan *plan)
 		row->source = get_text(reader);
 		row->target = get_text(reader);
 		row->data = get_text(reader);
+		row->origin = get_text(reader);
 	}
 }
 

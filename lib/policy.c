@@ -3,6 +3,7 @@
 #include "cloister/policy.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -79,7 +80,11 @@ static void apply_kind(const struct cloister_config *config, const struct cloist
 				replaced[key] = true;
 			}
 		}
-		if (cloister_policy_set(policy, entry->key, entry->value, expansion, &err) < 0) {
+		char origin[PATH_MAX + 16];
+		struct cloister_expansion here = *expansion;
+		snprintf(origin, sizeof(origin), "%s:%u", entry->file, entry->line);
+		here.origin = origin;
+		if (cloister_policy_set(policy, entry->key, entry->value, &here, &err) < 0) {
 			char text[300];
 
 			snprintf(text, sizeof(text), "%.100s = %.100s: %.90s", entry->key, entry->value, err.text);

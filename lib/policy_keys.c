@@ -168,7 +168,12 @@ static int set_path(char **out, char *value)
 	return *out == NULL ? -ENOMEM : 0;
 }
 
-static int add_bind(struct cloister_policy *policy, char *value)
+static char *copy_origin(const struct cloister_expansion *expansion)
+{
+	return strdup(expansion->origin != NULL ? expansion->origin : "");
+}
+
+static int add_bind(struct cloister_policy *policy, char *value, const struct cloister_expansion *expansion)
 {
 	char *colon = strchr(value, ':');
 	const char *target = value;
@@ -193,8 +198,9 @@ static int add_bind(struct cloister_policy *policy, char *value)
 	policy->binds = binds;
 	bind.source = strdup(value);
 	bind.target = strdup(target);
+	bind.origin = copy_origin(expansion);
 	binds[policy->n_binds++] = bind;
-	return bind.source == NULL || bind.target == NULL ? -ENOMEM : 0;
+	return bind.source == NULL || bind.target == NULL || bind.origin == NULL ? -ENOMEM : 0;
 }
 
 /* Takes ":KEY=REST" off the end of the value; NULL where it is not there. */
@@ -208,7 +214,7 @@ static char *take_suffix(char *value, const char *key)
 	return at + strlen(key);
 }
 
-static int add_tmpfs(struct cloister_policy *policy, char *value)
+static int add_tmpfs(struct cloister_policy *policy, char *value, const struct cloister_expansion *expansion)
 {
 	const char *files = take_suffix(value, ":files=");
 	const char *size = take_suffix(value, ":size=");
@@ -225,20 +231,22 @@ static int add_tmpfs(struct cloister_policy *policy, char *value)
 		return -ENOMEM;
 	policy->tmpfs = list;
 	tmpfs.path = strdup(value);
+	tmpfs.origin = copy_origin(expansion);
 	list[policy->n_tmpfs++] = tmpfs;
-	return tmpfs.path == NULL ? -ENOMEM : 0;
+	return tmpfs.path == NULL || tmpfs.origin == NULL ? -ENOMEM : 0;
 }
 
-static int add_mask(struct cloister_policy *policy, const char *value)
+static int add_mask(struct cloister_policy *policy, const char *value, const struct cloister_expansion *expansion)
 {
 	if (!cloister_path_is_plain(value) || strcmp(value, "/") == 0)
 		return -EINVAL;
-	char **masks = reallocarray(policy->masks, policy->n_masks + 1, sizeof(*masks));
+	struct cloister_mask *masks = reallocarray(policy->masks, policy->n_masks + 1, sizeof(*masks));
 	if (masks == NULL)
 		return -ENOMEM;
 	policy->masks = masks;
-	masks[policy->n_masks] = strdup(value);
-	return masks[policy->n_masks++] == NULL ? -ENOMEM : 0;
+	struct cloister_mask *mask = &masks[policy->n_masks++];
+	*mask = (struct cloister_mask){.path = strdup(value), .origin = copy_origin(expansion)};
+	return mask->path == NULL || mask->origin == NULL ? -ENOMEM : 0;
 }
 
 void cloister_policy_clear_list(struct cloister_policy *policy, const char *key)
@@ -247,15 +255,20 @@ void cloister_policy_clear_list(struct cloister_policy *policy, const char *key)
 		for (size_t i = 0; i < policy->n_binds; i++) {
 			free(policy->binds[i].source);
 			free(policy->binds[i].target);
+			free(policy->binds[i].origin);
 		}
 		policy->n_binds = 0;
 	} else if (strcmp(key, "tmpfs") == 0) {
-		for (size_t i = 0; i < policy->n_tmpfs; i++)
+		for (size_t i = 0; i < policy->n_tmpfs; i++) {
 			free(policy->tmpfs[i].path);
+			free(policy->tmpfs[i].origin);
+		}
 		policy->n_tmpfs = 0;
 	} else if (strcmp(key, "mask") == 0) {
-		for (size_t i = 0; i < policy->n_masks; i++)
-			free(policy->masks[i]);
+		for (size_t i = 0; i < policy->n_masks; i++) {
+			free(policy->masks[i].path);
+			free(policy->masks[i].origin);
+		}
 		policy->n_masks = 0;
 	}
 }
@@ -404,7 +417,8 @@ static int set_enumeration(struct cloister_policy *policy, const char *key, cons
 	return r;
 }
 
-static int set_other(struct cloister_policy *policy, const char *key, char *value)
+static int set_other(struct cloister_policy *policy, const char *key, char *value,
+                     const struct cloister_expansion *expansion)
 {
 	uint64_t number = 0;
 	int r;
@@ -416,11 +430,11 @@ static int set_other(struct cloister_policy *policy, const char *key, char *valu
 	if (strcmp(key, "shell") == 0)
 		return set_path(&policy->shell, value);
 	if (strcmp(key, "bind") == 0)
-		return add_bind(policy, value);
+		return add_bind(policy, value, expansion);
 	if (strcmp(key, "tmpfs") == 0)
-		return add_tmpfs(policy, value);
+		return add_tmpfs(policy, value, expansion);
 	if (strcmp(key, "mask") == 0)
-		return add_mask(policy, value);
+		return add_mask(policy, value, expansion);
 	if (strcmp(key, "network") == 0)
 		return set_network(policy, value);
 	if (strcmp(key, "hostname") == 0)
@@ -475,7 +489,7 @@ int cloister_policy_set(struct cloister_policy *policy, const char *key, const c
 		return -EINVAL;
 	int r = set_enumeration(policy, key, expanded, &is_enumeration);
 	if (!is_enumeration)
-		r = set_other(policy, key, expanded);
+		r = set_other(policy, key, expanded, expansion);
 	if (r == -EINVAL)
 		return cloister_fail(err, EINVAL, "configuration", NULL, "the value must be: %s", known->values);
 	return r < 0 ? cloister_fail(err, -r, "configuration", NULL, "no memory") : 0;

@@ -10,6 +10,7 @@ struct cloister_expansion {
 	const struct cloister_account *account;
 	const char *group; /* of the primary group; its number as text where it has no name */
 	const struct cloister_tokens *tokens;
+	const char *origin; /* the line that a value comes from, "FILE:LINE"; NULL: it is built in */
 };
 
 /* A policy of built-in defaults, tokens expanded; NULL: no memory. The caller frees it. */

@@ -129,22 +129,18 @@ static int open_image(const struct cloister_plan *plan, const struct cloister_ro
 static int open_bind(const struct cloister_plan *plan, const struct cloister_row *row,
                      const struct cloister_source_context *context, struct cloister_error *err)
 {
-	struct stat st;
-
-	(void)context;
-	int _cleanup_close_ fd = cloister_path_open_host(row->source, 0, trust_of(plan, row), err);
+	int _cleanup_close_ fd = row->kind == CLOISTER_ROW_HOME
+	                                 ? cloister_private_home_open(plan, row, err)
+	                                 : cloister_bind_source_open(plan, row, trust_of(plan, row), err);
 	if (fd < 0)
 		return fd;
-	if (fstat(fd, &st) < 0)
-		return cloister_fail(err, errno, "bind", row->source, "cannot stat");
-	if ((row->flags & CLOISTER_ROW_FOR_USER) && (st.st_uid != plan->inside_uid || !S_ISDIR(st.st_mode)))
-		return cloister_fail(err, EPERM, "home", row->source, "not a directory of %s's own", plan->user);
-	if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode) && !S_ISSOCK(st.st_mode))
-		return cloister_fail(err, EINVAL, "bind", row->source, "neither a directory, a file nor a socket");
-	int _cleanup_close_ mount = cloister_mount_clone(fd, true);
+	bool recursive = !(row->flags & CLOISTER_ROW_ALONE);
+	int _cleanup_close_ mount = cloister_mount_clone(fd, recursive);
 	if (mount < 0)
 		return cloister_fail(err, -mount, "bind", row->source, "cannot clone the mount");
-	int r = cloister_mount_restrict(mount, row->attributes, true);
+	int r = idmap_where_possible(mount, row, context);
+	if (r == 0)
+		r = cloister_mount_restrict(mount, row->attributes, recursive);
 	if (r < 0)
 		return cloister_fail(err, -r, "bind", row->source, "cannot restrict the mount");
 	return TAKE_FD(mount);
@@ -245,7 +241,7 @@ static open_source_function *const openers[CLOISTER_ROW_KINDS] = {
 	[CLOISTER_ROW_BIND] = open_bind,     [CLOISTER_ROW_DEVICE] = open_node,
 	[CLOISTER_ROW_TERMINAL] = open_node, [CLOISTER_ROW_DEVPTS] = open_devpts,
 	[CLOISTER_ROW_COPY] = open_copy,     [CLOISTER_ROW_USERS] = open_users,
-	[CLOISTER_ROW_IMAGE] = open_image,
+	[CLOISTER_ROW_IMAGE] = open_image,   [CLOISTER_ROW_HOME] = open_bind,
 };
 
 void cloister_sources_close(int *sources, size_t n)

@@ -125,9 +125,13 @@ static int make_plan(const struct cloister_policy *policy, const struct cloister
 	                                    .shell_check = true,
 	                                    .moves = program->moves};
 
+	struct cloister_mount_table _cleanup_mount_table_ *mounts = NULL;
 	int r = cloister_id_range_find(policy, account, true, &facts.range, err);
+	if (r == 0 && strcmp(policy->rootfs, "/") == 0)
+		r = cloister_mount_table_load(&mounts, err);
 	if (r < 0)
 		return r;
+	facts.mounts = mounts;
 	if (*terminal != '\0')
 		facts.terminal_path = terminal;
 	return cloister_plan_build(policy, account, &facts, plan, err);

@@ -66,9 +66,13 @@ static int make_plan(const struct cloister_policy *policy, const struct cloister
 	                                    .image = cloister_rootfs_is_file(policy->rootfs, geteuid() == 0),
 	                                    .shell_check = true};
 
+	struct cloister_mount_table _cleanup_mount_table_ *mounts = NULL;
 	int r = cloister_id_range_find(policy, account, facts.privileged, &facts.range, err);
+	if (r == 0 && strcmp(policy->rootfs, "/") == 0)
+		r = cloister_mount_table_load(&mounts, err);
 	if (r < 0)
 		return r;
+	facts.mounts = mounts;
 	if (cloister_terminal_path(terminal, sizeof(terminal)) == 0) {
 		facts.terminal = CLOISTER_TERMINAL_BIND;
 		facts.terminal_path = terminal;

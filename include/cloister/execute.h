@@ -30,6 +30,15 @@ struct cloister_execution {
  */
 int cloister_execute(struct cloister_execution *execution, struct cloister_error *err);
 
+/*
+ * What a row is mounted on, as an O_PATH descriptor, or -errno: a directory or a file, made where it is missing; or,
+ * for cloister_target_open, what is there. Below a bind or a home no symbolic link is followed, and what is made in a
+ * home is the user's.
+ */
+int cloister_target_directory(const struct cloister_execution *execution, const struct cloister_row *row);
+int cloister_target_file(const struct cloister_execution *execution, const struct cloister_row *row);
+int cloister_target_open(const struct cloister_execution *execution, const struct cloister_row *row);
+
 /* Rows whose carrying out is a file of its own. source: the row's descriptor or -1; it stays the caller's. */
 int cloister_carry_account(struct cloister_execution *execution, const struct cloister_row *row, int source,
                            struct cloister_error *err);

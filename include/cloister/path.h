@@ -27,7 +27,8 @@ enum cloister_path_trust {
 
 /*
  * Opens an absolute path of the host as an O_PATH descriptor, walking it component by component.
- * flags: O_DIRECTORY or 0, added to O_PATH. A walk never opens a device or a FIFO for real, so it cannot block.
+ * flags: O_DIRECTORY or 0, added to O_PATH. A walk never opens a device or a FIFO for real, so it cannot block there;
+ * it mounts what autofs mounts on demand, which may wait for a server.
  * Returns the descriptor (the caller closes it) or -errno with the component that failed in err->path.
  * Why: CVE-2025-6020 (pam_namespace), LXC CVE-2015-1335, bubblewrap's parent symlink.
  */
@@ -38,6 +39,13 @@ int cloister_path_open_host(const char *path, int flags, enum cloister_path_trus
  * /var/run -> /run stay inside. flags as for open(2). Returns a descriptor or -errno.
  */
 int cloister_path_open_inside(int root, const char *path, int flags);
+
+/*
+ * Opens path, a relative one, below directory, without any symbolic link (-ELOOP) on the way or at its end; made where
+ * it is missing: directories (0755), and with kind S_IFREG an empty regular file (0644) as the last component. kind:
+ * S_IFDIR, S_IFREG, or 0 for what is there, of whatever kind, or -ENOENT.
+ */
+int cloister_path_make_strictly(int directory, const char *path, mode_t kind);
 
 /*
  * Makes the directories of path that are missing below root (mode 0755), and returns an O_PATH descriptor of the
@@ -56,5 +64,8 @@ int cloister_path_make_file(int root, const char *path);
  * character, no trailing '/' (but "/" itself), and is shorter than PATH_MAX. Pure.
  */
 bool cloister_path_is_plain(const char *text);
+
+/* Whether a plain path lies below directory, or (itself) is it. Pure. */
+bool cloister_path_is_below(const char *path, const char *directory, bool itself);
 
 #endif

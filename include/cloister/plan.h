@@ -14,6 +14,7 @@
 #include "cloister/account.h"
 #include "cloister/error.h"
 #include "cloister/ids.h"
+#include "cloister/mount_table.h"
 #include "cloister/policy.h"
 
 #define CLOISTER_SHELL_PATH   "/usr/bin/cloister-sh"
@@ -37,6 +38,7 @@ enum cloister_row_kind {
 	CLOISTER_ROW_MQUEUE,  /* the session's own instance */
 	CLOISTER_ROW_PROC,    /* of the session's pid namespace */
 	CLOISTER_ROW_BIND,    /* source on target */
+	CLOISTER_ROW_HOME,    /* the private home below the directory data, made like source, on target */
 	CLOISTER_ROW_TERMINAL,  /* the terminal that existed before the session, source, on target */
 	CLOISTER_ROW_SYMLINK,   /* target -> data */
 	CLOISTER_ROW_DIRECTORY, /* an empty directory */
@@ -69,7 +71,8 @@ enum {
 	CLOISTER_ROW_IF_PRESENT = 1 << 1, /* nothing is done where target is missing */
 	CLOISTER_ROW_TRUSTED = 1 << 2,    /* refused unless root owns everything that a privileged process would load */
 	CLOISTER_ROW_ROOT_ONLY = 1 << 3,  /* source and its directories must be root's */
-	CLOISTER_ROW_FOR_USER = 1 << 4,   /* source must belong to the user */
+	CLOISTER_ROW_FOR_USER = 1 << 4,   /* source, a directory, is opened by the user and must be the user's */
+	CLOISTER_ROW_ALONE = 1 << 5,      /* without what is mounted below source */
 };
 
 struct cloister_row {
@@ -80,6 +83,7 @@ struct cloister_row {
 	char *source;        /* a path of the host; "" when there is none */
 	char *target;        /* a path of the session; "" when there is none */
 	char *data;
+	char *origin; /* the line of the configuration that asked for it, "FILE:LINE"; "" when none did */
 };
 
 /* What is done with the terminal that the login process has. */
@@ -107,6 +111,9 @@ struct cloister_plan {
 	char *home;
 	char *hostname;
 	uint64_t namespaces; /* CLONE_NEW* */
+	/* On the host, all of them, for what root opens as the user; not on the wire to init. */
+	uint32_t *host_groups;
+	size_t n_host_groups;
 	struct cloister_id_map uid_map;
 	struct cloister_id_map gid_map;
 	bool root_inside; /* users = root, by root: the user's programs are in a user namespace inside the session's */
@@ -136,6 +143,8 @@ struct cloister_plan_facts {
 	bool image;                /* the rootfs is a regular file */
 	bool shell_check;          /* the user's shell must be there (not for `cloister run -- CMD`) */
 	bool moves;                /* the login process itself goes in, and loads code from the rootfs there */
+	/* The host's mounts, for rootfs = /; NULL with any other rootfs. */
+	const struct cloister_mount_table *mounts;
 };
 
 /*

@@ -33,13 +33,20 @@ enum cloister_entry_kind { CLOISTER_ENTRY_AUTO, CLOISTER_ENTRY_CHILD, CLOISTER_E
 struct cloister_bind {
 	char *source;
 	char *target;
+	char *origin; /* "FILE:LINE"; "" for a built-in one */
 	bool read_only;
 };
 
 struct cloister_tmpfs {
 	char *path;
+	char *origin;
 	uint64_t size;  /* bytes; 0: the kernel's default */
 	uint64_t files; /* inodes; 0: the kernel's default */
+};
+
+struct cloister_mask {
+	char *path;
+	char *origin;
 };
 
 struct cloister_policy {
@@ -54,7 +61,7 @@ struct cloister_policy {
 	size_t n_binds;
 	struct cloister_tmpfs *tmpfs;
 	size_t n_tmpfs;
-	char **masks;
+	struct cloister_mask *masks;
 	size_t n_masks;
 	enum cloister_network network;
 	char *network_name; /* of netns:NAME; else NULL */

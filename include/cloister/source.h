@@ -9,6 +9,7 @@
 
 #include "cloister/error.h"
 #include "cloister/image.h"
+#include "cloister/path.h"
 #include "cloister/plan.h"
 
 struct cloister_source_context {
@@ -52,5 +53,22 @@ int cloister_rootfs_open(const struct cloister_plan *plan, const struct cloister
  * name service, the dynamic loader and PAM of a privileged process load. path: for the message.
  */
 int cloister_rootfs_trusted(int rootfs, const char *path, struct cloister_error *err);
+
+/*
+ * Opens the source of a bind as an O_PATH descriptor, and checks what it is. A home is opened by the user, in a child,
+ * and so is what root may not reach (a file server's root squash, FUSE): the error then says so. *err names the line of
+ * the configuration, too.
+ */
+int cloister_bind_source_open(const struct cloister_plan *plan, const struct cloister_row *row,
+                              enum cloister_path_trust trust, struct cloister_error *err);
+
+/* Opens the user's private home below row's state directory as an O_PATH descriptor; made from the skeleton, row's
+ * source, when it is not there. */
+int cloister_private_home_open(const struct cloister_plan *plan, const struct cloister_row *row,
+                               struct cloister_error *err);
+
+/* The same without making anything: -ENOENT when there is none yet. */
+int cloister_private_home_find(const struct cloister_plan *plan, const struct cloister_row *row,
+                               struct cloister_error *err);
 
 #endif

@@ -20,7 +20,7 @@ static char *group_names[] = {primary, sudo, project};
 static char name[] = "alice", gecos[] = "Alice", home[] = "/home/alice", shell[] = "/bin/bash";
 static char root[] = "/", tree[] = "/srv/alpine", state[] = "/var/lib/cloister/users/1000", host[] = "cell";
 static char tmp[] = "/tmp", run[] = "/run", launcher[] = "/usr/bin/cloister-sh";
-static struct cloister_tmpfs tmpfs[] = {{tmp, 0, 0}, {run, 1024, 0}};
+static struct cloister_tmpfs tmpfs[] = {{.path = tmp}, {.path = run, .size = 1024}};
 
 static struct cloister_account account(void)
 {
