@@ -96,7 +96,7 @@ $(B)/probe/%: tests/probe/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -g -Wall -Wextra -static -o $@ $<
 # Linked with libsubid so that it stays loaded, and a report on it can name its functions.
-$(B)/probe/sessions $(B)/probe/applications: $(B)/probe/%: tests/probe/%.c Makefile
+$(B)/probe/sessions $(B)/probe/applications $(B)/probe/logins: $(B)/probe/%: tests/probe/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -g -Wall -Wextra $(SANITIZE) -o $@ $< -lpam -Wl,--no-as-needed -lsubid
 
@@ -132,6 +132,12 @@ bench: needs-check
 check: needs-check
 	@$(MAKE) --no-print-directory all tests
 	@tests/run.sh
+
+# 10,000 random logins that are killed, closed or forgotten.
+.PHONY: check-long
+check-long: needs-check
+	@$(MAKE) --no-print-directory all tests
+	@CLOISTER_LOGINS=10000 CLOISTER_LOGINS_TIMEOUT=3000 bash tests/login/shared_count.sh
 
 # ---- other gates ----
 .PHONY: asan lint format

@@ -241,6 +241,8 @@ static void check_user(const struct cli_options *options, struct findings *findi
 	} else {
 		printf("%s: %s is %sisolated\n", subject.policy->isolate ? "ok" : "note", options->user,
 		       subject.policy->isolate ? "" : "not ");
+		if (subject.policy->linger != 0 && subject.policy->scope == CLOISTER_SCOPE_SESSION)
+			printf("warning: linger has no effect for %s: it is for scope = user\n", options->user);
 		check_sources(subject.plan, findings);
 		findings->errors += cli_check_overlay(subject.plan);
 		check_login_shell(subject.account);

@@ -11,6 +11,7 @@
 #include "cloister/overlay.h"
 #include "cloister/plan.h"
 #include "cloister/policy.h"
+#include "cloister/run.h"
 #include "cloister/session.h"
 
 #define CLI_FAILED 125
@@ -28,6 +29,9 @@ struct cli_options {
 int cli_run(int argc, char **argv);
 int cli_plan(int argc, char **argv);
 int cli_check(int argc, char **argv);
+int cli_ls(int argc, char **argv);
+int cli_enter(int argc, char **argv);
+int cli_kill(int argc, char **argv);
 int cli_diff(int argc, char **argv);
 int cli_reset(int argc, char **argv);
 int cli_image(int argc, char **argv);
@@ -42,6 +46,12 @@ int cli_options_parse(int argc, char **argv, const char *usage, bool anywhere, s
 
 /* The path of cloister-init for this program. */
 int cli_init_path(char *path, size_t size);
+
+/*
+ * Runs a command (a NULL-terminated list), or the user's login shell when it is empty, in the session that `what` says
+ * (plan, account, init_path, live), with the environment of a new login. *status as of waitpid(2).
+ */
+int cli_run_command(const struct cloister_run *what, char **command, int *status, struct cloister_error *err);
 
 /* Everything that leads to a plan; the members are the caller's (cli_subject_clear). */
 struct cli_subject {

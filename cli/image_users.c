@@ -10,29 +10,17 @@
 #include "cloister/registry.h"
 #include "image_store.h"
 
-static char *rootfs_of(const char *entry)
-{
-	static const char key[] = "rootfs=";
-
-	for (const char *line = entry; *line != '\0'; line += strcspn(line, "\n"), line += *line == '\n') {
-		if (strncmp(line, key, sizeof(key) - 1) == 0)
-			return strndup(line + sizeof(key) - 1, strcspn(line, "\n") - (sizeof(key) - 1));
-	}
-	return strdup("");
-}
-
-static int add_user(void *context, const char *id, const char *entry)
+static int add_user(const struct cloister_registered *session, void *context)
 {
 	struct image_users *users = context;
 	struct cloister_error ignored = {0};
 	struct stat st = {0};
 
-	(void)id;
 	struct image_user *grown = reallocarray(users->users, users->n + 1, sizeof(*grown));
 	if (grown == NULL)
 		return -ENOMEM;
 	users->users = grown;
-	char *rootfs = rootfs_of(entry);
+	char *rootfs = strdup(session->rootfs);
 	if (rootfs == NULL)
 		return -ENOMEM;
 	/* The configuration may name the image by another path, such as a link of the administrator's. */

@@ -12,6 +12,9 @@ static const struct {
 } verbs[] = {
 	{"run", cli_run, "start a session by hand and run a command in it"},
 	{"plan", cli_plan, "show what a session of a user would do, without doing it"},
+	{"ls", cli_ls, "list the sessions that are there"},
+	{"enter", cli_enter, "run a command in a session that is there"},
+	{"kill", cli_kill, "end a session, and all that runs in it"},
 	{"check", cli_check, "say what would fail: configuration, rootfs, PAM stack, sshd_config"},
 	{"diff", cli_diff, "list what a user has changed in an overlay"},
 	{"reset", cli_reset, "drop what a user has changed in an overlay"},

@@ -16,18 +16,19 @@ static const char usage[] =
 	"Exit status: the command's own; 125 when the session could not be started.\n";
 
 /* What login(1) would give: the outer environment is root's. */
-static int login_environment(const struct cli_subject *subject, char **environment, size_t size)
+static int login_environment(const struct cloister_plan *plan, const struct cloister_account *account,
+                             char **environment, size_t size)
 {
 	const char *const kept[] = {"TERM", "LANG", "COLORTERM", "TZ"};
 	size_t n = 0;
 
-	if (asprintf(&environment[n++], "HOME=%s", subject->account->home) < 0 ||
-	    asprintf(&environment[n++], "USER=%s", subject->account->name) < 0 ||
-	    asprintf(&environment[n++], "LOGNAME=%s", subject->account->name) < 0 ||
-	    asprintf(&environment[n++], "SHELL=%s", subject->plan->shell) < 0 ||
+	if (asprintf(&environment[n++], "HOME=%s", account->home) < 0 ||
+	    asprintf(&environment[n++], "USER=%s", account->name) < 0 ||
+	    asprintf(&environment[n++], "LOGNAME=%s", account->name) < 0 ||
+	    asprintf(&environment[n++], "SHELL=%s", plan->shell) < 0 ||
 	    asprintf(&environment[n++], "PATH=/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin") < 0)
 		return -ENOMEM;
-	const char *runtime = cloister_plan_runtime_directory(subject->plan);
+	const char *runtime = cloister_plan_runtime_directory(plan);
 	if (runtime != NULL && asprintf(&environment[n++], "XDG_RUNTIME_DIR=%s", runtime) < 0)
 		return -ENOMEM;
 	for (size_t i = 0; i < sizeof(kept) / sizeof(*kept) && n + 1 < size; i++) {
@@ -40,23 +41,22 @@ static int login_environment(const struct cli_subject *subject, char **environme
 	return 0;
 }
 
-static int run_subject(struct cli_subject *subject, char **command, int *status, struct cloister_error *err)
+int cli_run_command(const struct cloister_run *what, char **command, int *status, struct cloister_error *err)
 {
+	const struct cloister_plan *plan = what->plan;
 	char *environment[16] = {NULL};
 	char _cleanup_free_ *name = NULL;
-	const char *slash = strrchr(subject->plan->shell, '/');
+	const char *slash = strrchr(plan->shell, '/');
 	char *shell_argv[] = {NULL, NULL};
 
-	if (asprintf(&name, "-%s", slash != NULL ? slash + 1 : subject->plan->shell) < 0)
+	if (asprintf(&name, "-%s", slash != NULL ? slash + 1 : plan->shell) < 0)
 		return cloister_fail(err, ENOMEM, "run", NULL, "no memory");
 	shell_argv[0] = name;
-	int r = login_environment(subject, environment, sizeof(environment) / sizeof(*environment));
-	struct cloister_run run = {.plan = subject->plan,
-	                           .account = subject->account,
-	                           .init_path = subject->init_path,
-	                           .program = command[0] != NULL ? command[0] : subject->plan->shell,
-	                           .argv = command[0] != NULL ? command : shell_argv,
-	                           .environment = environment};
+	int r = login_environment(plan, what->account, environment, sizeof(environment) / sizeof(*environment));
+	struct cloister_run run = *what;
+	run.program = command[0] != NULL ? command[0] : plan->shell;
+	run.argv = command[0] != NULL ? command : shell_argv;
+	run.environment = environment;
 	if (r == 0)
 		r = setenv("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin", 1);
 	if (r == 0)
@@ -79,10 +79,16 @@ int cli_run(int argc, char **argv)
 	if (first < 0)
 		return CLI_FAILED;
 	int r = cli_subject_find(&options, &subject, &err);
+	/* To try things with: it must not get into the way of the user's own session, nor that into its. */
+	if (r == 0)
+		subject.policy->scope = CLOISTER_SCOPE_SESSION;
 	if (r == 0)
 		r = cli_subject_plan(&subject, argv[first] == NULL, &err);
 	if (r == 0)
-		r = run_subject(&subject, argv + first, &status, &err);
+		r = cli_run_command(&(struct cloister_run){.plan = subject.plan,
+		                                           .account = subject.account,
+		                                           .init_path = subject.init_path},
+		                    argv + first, &status, &err);
 	cli_subject_clear(&subject);
 	free(options.settings);
 	if (r < 0)

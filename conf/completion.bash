@@ -22,6 +22,12 @@ _cloister_sessions()
 	done
 }
 
+# Their users: an id is the user's name and a number.
+_cloister_session_users()
+{
+	_cloister_sessions | sed 's/-[0-9a-f]*$//' | sort -u
+}
+
 _cloister_values()
 {
 	case $1 in
@@ -70,7 +76,7 @@ _cloister_offer()
 	*)
 		case $2 in
 		users) mapfile -t COMPREPLY < <(compgen -u -- "$cur") ;;
-		sessions) mapfile -t COMPREPLY < <(compgen -u -W "$(_cloister_sessions)" -- "$cur") ;;
+		sessions) mapfile -t COMPREPLY < <(compgen -W "$(_cloister_sessions) $(_cloister_session_users)" -- "$cur") ;;
 		*) mapfile -t COMPREPLY < <(compgen -W "$2" -- "$cur") ;;
 		esac
 		;;

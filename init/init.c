@@ -4,17 +4,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "cloister/cleanup.h"
 #include "cloister/control.h"
 #include "cloister/execute.h"
-#include "cloister/image.h"
 #include "cloister/source.h"
 
 /* In a user's own namespace init is the one who can open what comes from the host: the host's files are still in sight.
@@ -28,13 +26,53 @@ static int open_sources(struct cloister_start *start, struct cloister_error *err
 	return cloister_sources_open(start->plan, &context, start->sources, err);
 }
 
+/* The numbers that root may fetch are known before anything else can take them. */
+static int reserve_descriptors(void)
+{
+	for (int fd = CLOISTER_CONTROL_FD + 1; fd < CLOISTER_FIXED_FDS; fd++) {
+		if (dup3(0, fd, O_CLOEXEC) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static int place(int *fd, int number)
+{
+	int r = dup3(*fd, number, O_CLOEXEC) < 0 ? -errno : 0;
+
+	close(TAKE_FD(*fd));
+	return r;
+}
+
+/* Both ends stay with init, which nobody inside can look into: there is no path that leads to the door. */
+static int make_door(const struct cloister_plan *plan)
+{
+	int pair[2];
+
+	if (!plan->shared) {
+		close(CLOISTER_DOOR_FD);
+		close(CLOISTER_DOOR_INNER_FD);
+		return 0;
+	}
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	int r = place(&pair[0], CLOISTER_DOOR_FD);
+	int inner = place(&pair[1], CLOISTER_DOOR_INNER_FD);
+	return r < 0 ? r : inner;
+}
+
 static int build_session(struct cloister_execution *execution, struct cloister_error *err)
 {
-	struct cloister_start start = {0};
+	struct cloister_start start = {.plan_file = -1};
 	int r = cloister_control_receive(CLOISTER_CONTROL_FD, &start);
 
 	if (r < 0)
 		return cloister_fail(err, -r, "init", NULL, "cannot receive the plan");
+	r = place(&start.plan_file, CLOISTER_PLAN_FD);
+	if (r == 0)
+		r = make_door(start.plan);
+	if (r < 0)
+		return cloister_fail(err, -r, "init", NULL, "cannot place a descriptor");
 	r = open_sources(&start, err);
 	if (r < 0)
 		return r;
@@ -61,33 +99,6 @@ static int use_own_null(void)
 	return 0;
 }
 
-static void reap(void)
-{
-	while (waitpid(-1, NULL, WNOHANG) > 0)
-		;
-}
-
-/* Until the login process closes its end, or is gone, which is the same. The kernel then kills what is left in the pid
- * namespace. */
-static void watch(int children)
-{
-	struct pollfd pollers[] = {{.fd = CLOISTER_CONTROL_FD, .events = POLLIN}, {.fd = children, .events = POLLIN}};
-
-	for (;;) {
-		struct signalfd_siginfo info;
-
-		if (poll(pollers, 2, -1) < 0 && errno != EINTR)
-			return;
-		if (pollers[0].revents != 0)
-			return;
-		if (pollers[1].revents != 0) {
-			if (read(children, &info, sizeof(info)) < 0 && errno != EAGAIN && errno != EINTR)
-				return;
-			reap();
-		}
-	}
-}
-
 int cloister_init_main(void)
 {
 	struct cloister_execution execution = {.root = -1};
@@ -99,16 +110,17 @@ int cloister_init_main(void)
 	prctl(PR_SET_NAME, "cloister-init");
 	fcntl(CLOISTER_CONTROL_FD, F_SETFD, FD_CLOEXEC);
 	umask(022);
-	/* Nothing else may get this number; it is /dev/null until an image has it. */
-	dup3(0, CLOISTER_IMAGE_FD, O_CLOEXEC);
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
+	if (reserve_descriptors() < 0)
+		return 125;
 	int _cleanup_close_ children = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
 
-	int r = children < 0 ? cloister_fail(&err, errno, "init", NULL, "no signalfd")
-	                     : build_session(&execution, &err);
+	int r = children < 0 ? cloister_fail(&err, errno, "init", NULL, "no signalfd") : 0;
+	if (r == 0)
+		r = build_session(&execution, &err);
 	if (r == 0) {
 		close(execution.root);
 		if (!execution.image_held)
@@ -119,6 +131,6 @@ int cloister_init_main(void)
 	}
 	if (cloister_control_answer(CLOISTER_CONTROL_FD, &err) < 0 || r < 0)
 		return 125;
-	watch(children);
+	cloister_init_watch(children, execution.plan);
 	return 0;
 }

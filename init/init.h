@@ -3,7 +3,12 @@
 #ifndef CLOISTER_INIT_H
 #define CLOISTER_INIT_H
 
+#include "cloister/plan.h"
+
 /* PID 1 of a session: builds it, drops everything, reaps. Returns an exit status. */
 int cloister_init_main(void);
+
+/* Until the session is over: reaps, counts the logins of a shared session and keeps the time of `linger`. */
+void cloister_init_watch(int children, const struct cloister_plan *plan);
 
 #endif

@@ -19,11 +19,17 @@
 #define FILTER_MAX    4096U
 #define ANSWER_MAGIC  0x434c5333U
 
+#define SEALS         (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+
+/* A plan file is the plan, the filter, and this. */
+struct plan_footer {
+	uint32_t plan_size;
+	uint32_t seccomp_length;
+};
+
 struct start_message {
 	uint32_t magic;
 	uint32_t n_sources;
-	uint32_t plan_size;
-	uint32_t seccomp_length;
 	uint16_t rows[CLOISTER_SOURCES_MAX]; /* the row that each source is for */
 };
 
@@ -53,8 +59,7 @@ static int write_whole(int fd, const void *bytes, size_t size)
 }
 
 /* A sealed memfd: init can rely on what it read, and the size of a plan is not bound to a socket buffer. */
-static int plan_file(const struct cloister_plan *plan, const void *seccomp, uint16_t seccomp_length,
-                     uint32_t *plan_size)
+static int plan_file(const struct cloister_plan *plan, const void *seccomp, uint16_t seccomp_length)
 {
 	void _cleanup_free_ *bytes = NULL;
 	size_t size = 0;
@@ -64,24 +69,26 @@ static int plan_file(const struct cloister_plan *plan, const void *seccomp, uint
 		return r;
 	if (size > PLAN_SIZE_MAX)
 		return -E2BIG;
+	const struct plan_footer footer = {.plan_size = (uint32_t)size, .seccomp_length = seccomp_length};
 	int _cleanup_close_ fd = memfd_create("cloister-plan", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -errno;
 	r = write_whole(fd, bytes, size);
 	if (r == 0)
 		r = write_whole(fd, seccomp, (size_t)seccomp_length * FILTER_SIZE);
+	if (r == 0)
+		r = write_whole(fd, &footer, sizeof(footer));
 	if (r < 0)
 		return r;
-	if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+	if (fcntl(fd, F_ADD_SEALS, SEALS) < 0)
 		return -errno;
-	*plan_size = (uint32_t)size;
 	return TAKE_FD(fd);
 }
 
 int cloister_control_send(int control, const struct cloister_plan *plan, const int *sources, const void *seccomp,
                           uint16_t seccomp_length, struct cloister_error *err)
 {
-	struct start_message message = {.magic = START_MAGIC, .seccomp_length = seccomp_length};
+	struct start_message message = {.magic = START_MAGIC};
 	int fds[CLOISTER_SOURCES_MAX + 1];
 	union {
 		char bytes[CMSG_SPACE(sizeof(fds))];
@@ -97,7 +104,7 @@ int cloister_control_send(int control, const struct cloister_plan *plan, const i
 		message.rows[message.n_sources] = (uint16_t)i;
 		fds[++message.n_sources] = sources[i];
 	}
-	int _cleanup_close_ file = plan_file(plan, seccomp, seccomp_length, &message.plan_size);
+	int _cleanup_close_ file = plan_file(plan, seccomp, seccomp_length);
 	if (file < 0)
 		return cloister_fail(err, -file, "plan", NULL, "cannot write the plan for init");
 	fds[0] = file;
@@ -155,25 +162,35 @@ static int receive_message(int control, struct start_message *message, int *fds)
 	return (int)(size / sizeof(int));
 }
 
-static int read_plan(int file, const struct start_message *message, struct cloister_start *start)
+int cloister_plan_file_read(int file, struct cloister_plan **plan, void **seccomp, uint16_t *seccomp_length)
 {
-	size_t filter_size = (size_t)message->seccomp_length * FILTER_SIZE;
-	size_t size = message->plan_size + filter_size;
-	char *bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, file, 0);
+	struct plan_footer footer;
+	struct stat st;
 
+	/* Sealed, it is what the login process wrote, and neither a wait nor a signal when it is read. */
+	if (fcntl(file, F_GET_SEALS) != SEALS || fstat(file, &st) < 0 || st.st_size < (off_t)sizeof(footer))
+		return -EBADMSG;
+	size_t size = (size_t)st.st_size;
+	char *bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, file, 0);
 	if (bytes == MAP_FAILED)
 		return -errno;
-	int r = cloister_plan_decode(bytes, message->plan_size, &start->plan);
-	if (r == 0 && filter_size > 0) {
-		start->seccomp = malloc(filter_size);
-		if (start->seccomp == NULL)
-			r = -ENOMEM;
-		else
-			memcpy(start->seccomp, bytes + message->plan_size, filter_size);
-	}
-	start->seccomp_length = (uint16_t)message->seccomp_length;
+	memcpy(&footer, bytes + size - sizeof(footer), sizeof(footer));
+	size_t filter_size = (size_t)footer.seccomp_length * FILTER_SIZE;
+	void _cleanup_free_ *filter = filter_size > 0 ? malloc(filter_size) : NULL;
+	int r = filter_size > 0 && filter == NULL ? -ENOMEM : 0;
+	if (footer.plan_size > PLAN_SIZE_MAX || footer.seccomp_length > FILTER_MAX ||
+	    size != footer.plan_size + filter_size + sizeof(footer))
+		r = -EBADMSG;
+	if (r == 0)
+		r = cloister_plan_decode(bytes, footer.plan_size, plan);
+	if (r == 0 && filter_size > 0)
+		memcpy(filter, bytes + footer.plan_size, filter_size);
 	munmap(bytes, size);
-	return r;
+	if (r < 0)
+		return r;
+	*seccomp = TAKE_PTR(filter);
+	*seccomp_length = (uint16_t)footer.seccomp_length;
+	return 0;
 }
 
 int cloister_control_receive(int control, struct cloister_start *start)
@@ -185,12 +202,9 @@ int cloister_control_receive(int control, struct cloister_start *start)
 	if (n < 0)
 		return n;
 	int _cleanup_close_ file = n > 0 ? fds[0] : -1;
-	struct stat st;
-	if (message.magic != START_MAGIC || (uint32_t)n != message.n_sources + 1 || message.plan_size > PLAN_SIZE_MAX ||
-	    message.seccomp_length > FILTER_MAX || fstat(file, &st) < 0 ||
-	    st.st_size != (off_t)(message.plan_size + message.seccomp_length * FILTER_SIZE))
+	if (message.magic != START_MAGIC || (uint32_t)n != message.n_sources + 1)
 		return -EBADMSG;
-	int r = read_plan(file, &message, start);
+	int r = cloister_plan_file_read(file, &start->plan, &start->seccomp, &start->seccomp_length);
 	if (r < 0)
 		return r;
 	start->sources = calloc(start->plan->n_rows + 1, sizeof(int));
@@ -203,6 +217,7 @@ int cloister_control_receive(int control, struct cloister_start *start)
 			return -EBADMSG;
 		start->sources[message.rows[i]] = fds[i + 1];
 	}
+	start->plan_file = TAKE_FD(file);
 	return 0;
 }
 
@@ -211,7 +226,7 @@ void cloister_start_clear(struct cloister_start *start)
 	cloister_plan_free(start->plan);
 	free(start->sources);
 	free(start->seccomp);
-	*start = (struct cloister_start){0};
+	*start = (struct cloister_start){.plan_file = -1};
 }
 
 int cloister_control_answer(int control, const struct cloister_error *err)

@@ -106,11 +106,6 @@ static int shed_privileges(const struct cloister_entry *entry, const char **step
 	uint64_t keep = session->capabilities;
 	int r;
 
-	/* After the ids: the keyring's quota and owner are then those of the unprivileged id. */
-	*step = "keyring";
-	r = cloister_new_session_keyring();
-	if (r < 0)
-		return r;
 	*step = "core limit";
 	r = cloister_no_core();
 	if (r < 0)
@@ -182,13 +177,27 @@ int cloister_entry_enter(const struct cloister_entry *entry, const char **step)
 	uint64_t joined = session->privileged ? CLONE_NEWPID : CLONE_NEWPID | CLONE_NEWUSER;
 	int flags = (int)(session->namespaces & ~joined);
 
+	/*
+	 * Before the ids, and so on root's quota: an unprivileged id, that of many users as a rule, may have 200 keys
+	 * (keyrings(7), maxkeys), and the next process of anybody could not enter. Nobody inside can fill it: the
+	 * keyctl calls are refused.
+	 */
+	*step = "keyring";
+	int r = cloister_new_session_keyring();
+	if (r < 0)
+		return r;
 	/* One call: the kernel joins all of them or none, and the user namespace's capabilities count for the others.
 	 */
 	*step = "setns";
 	if (setns(session->pidfd, flags) < 0)
 		return -errno;
 	*step = "ids";
-	int r = shed_host_ids(session);
+	r = shed_host_ids(session);
+	if (r < 0)
+		return r;
+	*step = "own terminal";
+	if (entry->terminal != NULL)
+		r = cloister_own_terminal_enter(entry->terminal);
 	if (r < 0)
 		return r;
 	/* setns(2) leaves the new namespace's / as root and working directory; a chdir shows that it can be reached. */

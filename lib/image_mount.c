@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "cloister/cleanup.h"
+#include "cloister/control.h"
 #include "cloister/image.h"
 #include "cloister/loop_device.h"
 #include "cloister/mounts.h"

@@ -71,7 +71,9 @@ static int read_joining(const char *text, struct cloister_inside *inside)
 
 bool cloister_launcher_inside(struct cloister_inside *inside)
 {
-	static const char *const kinds[] = {"mnt", "pid", "net", "ipc", "uts", "cgroup"};
+	/* Not "mnt": a login to a shared session may have a copy of its own, with its terminal in it. The pid namespace
+	 * is always the session's, and nobody gets into that without the rest. */
+	static const char *const kinds[] = {"pid", "net", "ipc", "uts", "cgroup"};
 	char text[SESSION_FILE_MAX];
 	uint64_t unused;
 	int _cleanup_close_ fd = open(CLOISTER_SESSION_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);

@@ -28,10 +28,12 @@ static int cover_ptmx(void)
 	return mount < 0 ? mount : cloister_mount_attach(mount, outer);
 }
 
-static int mount_devpts(void)
+static int mount_devpts(int devpts)
 {
-	int _cleanup_close_ mount = cloister_mount_new("devpts", "newinstance,ptmxmode=0666,mode=0620,gid=5",
-	                                               MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+	int _cleanup_close_ mount = devpts >= 0
+	                                    ? fcntl(devpts, F_DUPFD_CLOEXEC, 3)
+	                                    : cloister_mount_new("devpts", "newinstance,ptmxmode=0666,mode=0620,gid=5",
+	                                                         MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
 	int _cleanup_close_ target = open("/dev/pts", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (mount < 0)
@@ -44,7 +46,7 @@ static int mount_devpts(void)
 	return r < 0 ? r : TAKE_FD(mount);
 }
 
-int cloister_login_view_enter(struct cloister_login_view *view, struct cloister_error *err)
+int cloister_login_view_enter(struct cloister_login_view *view, int devpts, struct cloister_error *err)
 {
 	struct cloister_login_view before = {
 		.own_namespace = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC),
@@ -68,13 +70,13 @@ int cloister_login_view_enter(struct cloister_login_view *view, struct cloister_
 	}
 	/* A slave: what the administrator mounts later still arrives, and nothing of ours goes out. */
 	int r = cloister_mount_propagation(true);
-	int devpts = r < 0 ? r : mount_devpts();
-	if (devpts < 0) {
+	int mounted = r < 0 ? r : mount_devpts(devpts);
+	if (mounted < 0) {
 		cloister_login_view_leave(&before);
-		return cloister_fail(err, -devpts, "login view", "/dev/pts", "cannot mount the session's devpts");
+		return cloister_fail(err, -mounted, "login view", "/dev/pts", "cannot mount the session's devpts");
 	}
 	*view = before;
-	return devpts;
+	return mounted;
 }
 
 void cloister_login_view_leave(struct cloister_login_view *view)

@@ -63,6 +63,7 @@ void cloister_plan_free(struct cloister_plan *plan)
 	}
 	free(plan->rows);
 	free(plan->groups);
+	free(plan->terminal_path);
 	free(plan->session_id);
 	free(plan->user);
 	free(plan->rootfs);
@@ -85,8 +86,6 @@ static int refuse_unsupported(const struct cloister_policy *policy, const struct
 	} unsupported[] = {
 		{policy->network == CLOISTER_NETWORK_PASTA, "network = pasta"},
 		{policy->network == CLOISTER_NETWORK_NETNS, "network = netns:NAME"},
-		{policy->scope == CLOISTER_SCOPE_USER, "scope = user"},
-		{policy->linger != 0, "linger"},
 		{policy->memory_max != 0, "memory_max"},
 		{policy->pids_max != 0, "pids_max"},
 		{policy->cpu_max != NULL, "cpu_max"},
@@ -101,6 +100,12 @@ static int refuse_unsupported(const struct cloister_policy *policy, const struct
 			return cloister_fail(err, EOPNOTSUPP, "policy", NULL, "%s is not supported by this release",
 			                     unsupported[i].what);
 	}
+	/* Whatever a user's own process says about "the session that is already there", the user could have faked. */
+	if (!facts->privileged && policy->scope == CLOISTER_SCOPE_USER)
+		return cloister_fail(
+			err, EOPNOTSUPP, "policy", NULL,
+			"scope = user needs the PAM line (pam_cloister.so): only a registry that is root's "
+			"can say which session to join, and the login shell alone has none");
 	if (account->uid == 0 && policy->users == CLOISTER_USERS_HOST)
 		return cloister_fail(err, EPERM, "policy", NULL, "root cannot be isolated with users = host");
 	if (policy->writable == CLOISTER_WRITABLE_DIRECT && strcmp(policy->rootfs, "/") == 0)
@@ -217,6 +222,11 @@ static int plan_texts(struct cloister_plan *plan, const struct cloister_policy *
 	plan->shell = strdup(session_shell(policy, account));
 	plan->home = strdup(account->home);
 	plan->hostname = strdup(policy->hostname);
+	if (policy->scope == CLOISTER_SCOPE_USER && facts->terminal_path != NULL) {
+		plan->terminal_path = strdup(facts->terminal_path);
+		if (plan->terminal_path == NULL)
+			return -ENOMEM;
+	}
 	plan->groups = calloc(account->n_groups + 1, sizeof(*plan->groups));
 	for (size_t i = 0; plan->groups != NULL && i < account->n_groups; i++)
 		plan->groups[plan->n_groups++] = account->groups[i];
@@ -263,6 +273,10 @@ int cloister_plan_build(const struct cloister_policy *policy, const struct clois
 		plan->writable_max = policy->writable_max;
 		plan->writable_files_max = policy->writable_files_max;
 	}
+	plan->shared = policy->scope == CLOISTER_SCOPE_USER;
+	if (plan->shared)
+		plan->linger = policy->linger == CLOISTER_LINGER_FOREVER ? CLOISTER_PLAN_LINGER_FOREVER
+		                                                         : (uint32_t)policy->linger;
 	plan->privileged = facts->privileged;
 	plan->no_new_privs = policy->no_new_privs;
 	plan->seccomp = policy->seccomp;

@@ -113,6 +113,11 @@ char *cloister_plan_text(const struct cloister_plan *plan)
 		fprintf(out, "quota      %" PRIu64 " bytes\n", plan->writable_max);
 	if (plan->writable_files_max != 0)
 		fprintf(out, "quota      %" PRIu64 " files\n", plan->writable_files_max);
+	fprintf(out, "scope      %s\n", plan->shared ? "user" : "session");
+	if (plan->shared && plan->linger == CLOISTER_PLAN_LINGER_FOREVER)
+		fputs("linger     for ever\n", out);
+	else if (plan->shared)
+		fprintf(out, "linger     %" PRIu32 " s\n", plan->linger);
 	for (size_t i = 0; i < plan->n_rows; i++)
 		print_row(out, i + 1, &plan->rows[i]);
 	if (fclose(out) != 0) {
@@ -195,6 +200,12 @@ char *cloister_plan_json(const struct cloister_plan *plan)
 		json_object_object_add(object, "writable_max", json_object_new_uint64(plan->writable_max));
 	if (plan->writable_files_max != 0)
 		json_object_object_add(object, "writable_files_max", json_object_new_uint64(plan->writable_files_max));
+	json_object_object_add(object, "scope", json_object_new_string(plan->shared ? "user" : "session"));
+	if (plan->shared)
+		json_object_object_add(object, "linger",
+		                       plan->linger == CLOISTER_PLAN_LINGER_FOREVER
+		                               ? json_object_new_string("yes")
+		                               : json_object_new_uint64(plan->linger));
 	for (size_t i = 0; i < plan->n_rows; i++)
 		json_object_array_add(rows, json_row(&plan->rows[i]));
 	json_object_object_add(object, "rows", rows);

@@ -128,7 +128,8 @@ static void add_root(struct cloister_row_list *list, const struct cloister_polic
 	}
 }
 
-static void add_dev(struct cloister_row_list *list, const struct cloister_plan_facts *facts)
+static void add_dev(struct cloister_row_list *list, const struct cloister_policy *policy,
+                    const struct cloister_plan_facts *facts)
 {
 	static const char *const nodes[] = {"/dev/null",   "/dev/zero",    "/dev/full",
 	                                    "/dev/random", "/dev/urandom", "/dev/tty"};
@@ -151,7 +152,9 @@ static void add_dev(struct cloister_row_list *list, const struct cloister_plan_f
 		add(list, CLOISTER_ROW_SYMLINK, "", links[i].link, links[i].to);
 	add(list, CLOISTER_ROW_TMPFS, "", "/dev/shm", "mode=1777")->attributes = SAFE;
 	add(list, CLOISTER_ROW_MQUEUE, "", "/dev/mqueue", "")->attributes = SAFE | NO_EXEC;
-	if (facts->terminal == CLOISTER_TERMINAL_BIND && facts->terminal_path != NULL) {
+	/* A shared session outlives the login whose terminal it is: each login has its own bound, for itself. */
+	if (policy->scope != CLOISTER_SCOPE_USER && facts->terminal == CLOISTER_TERMINAL_BIND &&
+	    facts->terminal_path != NULL) {
 		add(list, CLOISTER_ROW_TERMINAL, facts->terminal_path, "/dev/console", "")->attributes =
 			MOUNT_ATTR_NOSUID | NO_EXEC;
 		if (strcmp(facts->terminal_path, "/dev/console") != 0)
@@ -477,7 +480,7 @@ int cloister_plan_add_rows(struct cloister_plan *plan, const struct cloister_pol
 	struct cloister_row_list list = {.plan = plan};
 
 	add_root(&list, policy, facts);
-	add_dev(&list, facts);
+	add_dev(&list, policy, facts);
 	add_proc(&list);
 	/* After /dev, since a file is masked with the session's own /dev/null. */
 	cloister_plan_add_host(&list, policy, account, facts);

@@ -78,7 +78,9 @@ int cloister_plan_encode(const struct cloister_plan *plan, void **buffer, size_t
 	                            plan->root_inside,
 	                            plan->root_capabilities,
 	                            plan->writable_max,
-	                            plan->writable_files_max};
+	                            plan->writable_files_max,
+	                            plan->linger,
+	                            plan->shared};
 
 	put_number(&writer, WIRE_MAGIC);
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
@@ -220,6 +222,8 @@ int cloister_plan_decode(const void *buffer, size_t size, struct cloister_plan *
 	plan->root_capabilities = get_number(&reader, UINT64_MAX);
 	plan->writable_max = get_number(&reader, UINT64_MAX);
 	plan->writable_files_max = get_number(&reader, UINT64_MAX);
+	plan->linger = (uint32_t)get_number(&reader, UINT32_MAX);
+	plan->shared = get_number(&reader, 1) != 0;
 	get_map(&reader, &plan->uid_map);
 	get_map(&reader, &plan->gid_map);
 	get_map(&reader, &plan->root_uid_map);

@@ -103,9 +103,8 @@ static const char *primary_group(const struct cloister_account *account, char *n
 	return number;
 }
 
-int cloister_policy_for_user(const struct cloister_config *config, const struct cloister_account *account,
-                             const struct cloister_tokens *tokens, struct cloister_policy **out,
-                             struct cloister_error *err)
+static int evaluate(const struct cloister_config *config, const struct cloister_account *account,
+                    const struct cloister_tokens *tokens, struct cloister_policy **out, struct cloister_error *err)
 {
 	char number[16];
 	struct verdict verdict = {0};
@@ -129,6 +128,29 @@ int cloister_policy_for_user(const struct cloister_config *config, const struct 
 	if (reason != NULL) {
 		cloister_policy_free(policy);
 		return cloister_fail(err, reason->code, reason->step, reason->path, "%s", reason->text);
+	}
+	*out = policy;
+	return 0;
+}
+
+int cloister_policy_for_user(const struct cloister_config *config, const struct cloister_account *account,
+                             const struct cloister_tokens *tokens, struct cloister_policy **out,
+                             struct cloister_error *err)
+{
+	struct cloister_policy *policy = NULL;
+	int r = evaluate(config, account, tokens, &policy, err);
+
+	if (r < 0)
+		return r;
+	if (policy->scope == CLOISTER_SCOPE_USER && strcmp(tokens->session_id, account->name) != 0) {
+		/* The session is the user's: a new number with each login would make each a session of its own. */
+		const struct cloister_tokens of_user = {.session_id = account->name, .host_name = tokens->host_name};
+
+		cloister_policy_free(policy);
+		policy = NULL;
+		r = evaluate(config, account, &of_user, &policy, err);
+		if (r < 0)
+			return r;
 	}
 	*out = policy;
 	return 0;

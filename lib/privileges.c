@@ -108,13 +108,13 @@ int cloister_new_session_keyring(void)
 	return syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL, 0, 0, 0) < 0 ? -errno : 0;
 }
 
-int cloister_landlock_scopes(void)
+int cloister_landlock_scopes(bool signals)
 {
 	const struct {
 		uint64_t handled_access_fs;
 		uint64_t handled_access_net;
 		uint64_t scoped;
-	} ruleset = {.scoped = SCOPE_ABSTRACT_UNIX_SOCKET | SCOPE_SIGNAL};
+	} ruleset = {.scoped = SCOPE_ABSTRACT_UNIX_SOCKET | (signals ? SCOPE_SIGNAL : 0)};
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 
 	if (abi < SCOPE_ABI)

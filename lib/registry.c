@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,35 +17,52 @@
 #include "cloister/path.h"
 #include "registry_entries.h"
 
-#define ENTRY_MAX 8192
+#define SESSIONS "sessions"
+/* A file that is being written has this long, in seconds, to get its name. */
+#define HIDDEN_MAX 600
 
 /* Root's directory all the way; made when missing, since /run is empty after a boot. */
-static int open_registry(struct cloister_error *err)
+int cloister_registry_open(const char *name, mode_t mode, struct cloister_error *err)
 {
+	bool make = geteuid() == 0;
+	char path[64];
+
 	int _cleanup_close_ run = cloister_path_open_host("/run", O_DIRECTORY, CLOISTER_PATH_ROOT_OWNED, err);
 
 	if (run < 0)
 		return run;
-	if (mkdirat(run, "cloister", 0755) < 0 && errno != EEXIST)
+	snprintf(path, sizeof(path), "/run/cloister/%s", name);
+	if (make && mkdirat(run, "cloister", 0755) < 0 && errno != EEXIST)
 		return cloister_fail(err, errno, "registry", "/run/cloister", "cannot make");
 	int _cleanup_close_ own = openat(run, "cloister", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (own < 0)
 		return cloister_fail(err, errno, "registry", "/run/cloister", "cannot open");
-	if (mkdirat(own, "sessions", 0755) < 0 && errno != EEXIST)
-		return cloister_fail(err, errno, "registry", CLOISTER_REGISTRY, "cannot make");
-	int _cleanup_close_ fd = openat(own, "sessions", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (make && mkdirat(own, name, mode) < 0 && errno != EEXIST)
+		return cloister_fail(err, errno, "registry", path, "cannot make");
+	int _cleanup_close_ fd = openat(own, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return cloister_fail(err, errno, "registry", CLOISTER_REGISTRY, "cannot open");
+		return cloister_fail(err, errno, "registry", path, "cannot open");
 	if (st.st_uid != 0 || (st.st_mode & (S_IWGRP | S_IWOTH)))
-		return cloister_fail(err, EPERM, "registry", CLOISTER_REGISTRY,
-		                     "must be root's and writable by nobody else");
+		return cloister_fail(err, EPERM, "registry", path, "must be root's and writable by nobody else");
 	return TAKE_FD(fd);
+}
+
+DIR *cloister_registry_list(const char *name, struct cloister_error *err)
+{
+	int registry = cloister_registry_open(name, 0755, err);
+	DIR *directory = registry < 0 ? NULL : fdopendir(registry);
+
+	if (registry >= 0 && directory == NULL) {
+		cloister_fail(err, errno, "registry", name, "cannot read");
+		close(registry);
+	}
+	return directory;
 }
 
 /* Field 22 of /proc/PID/stat (proc(5)): with the number it names a process for good. The name in field 2 may hold
  * anything. */
-static int start_time(pid_t pid, uint64_t *ticks)
+int cloister_registry_start_time(pid_t pid, uint64_t *ticks)
 {
 	char path[40], text[1024];
 
@@ -86,11 +104,11 @@ int cloister_registry_add(const struct cloister_session *session, const struct c
 {
 	uint64_t ticks = 0, inode = 0;
 	char hidden[CLOISTER_SESSION_ID_MAX + 8];
-	int _cleanup_close_ registry = open_registry(err);
+	int _cleanup_close_ registry = cloister_registry_open(SESSIONS, 0755, err);
 
 	if (registry < 0)
 		return registry;
-	if (start_time(session->init, &ticks) < 0 || mount_namespace(session->init, &inode) < 0)
+	if (cloister_registry_start_time(session->init, &ticks) < 0 || mount_namespace(session->init, &inode) < 0)
 		return cloister_fail(err, ESRCH, "registry", session->id, "init is gone");
 	snprintf(hidden, sizeof(hidden), ".%s", session->id);
 	int _cleanup_close_ fd = openat(registry, hidden, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
@@ -100,6 +118,8 @@ int cloister_registry_add(const struct cloister_session *session, const struct c
 	if (out == NULL)
 		return cloister_fail(err, errno, "registry", session->id, "cannot write");
 	fd = -1;
+	fprintf(out, "scope=%s\nnetwork=%s\n", plan->shared ? "user" : "session",
+	        plan->namespaces & CLONE_NEWNET ? "none" : "host");
 	fprintf(out, "pid=%d\nstart=%" PRIu64 "\nmnt=%" PRIu64 "\nuser=%s\nuid=%" PRIu32 "\nowner=%d\nsince=%lld\n",
 	        (int)session->init, ticks, inode, plan->user, plan->uid, (int)session->owner, (long long)time(NULL));
 	fputs(session->image, out);
@@ -115,16 +135,25 @@ int cloister_registry_add(const struct cloister_session *session, const struct c
 
 void cloister_registry_remove(const char *id)
 {
-	int _cleanup_close_ registry = open_registry(NULL);
+	int _cleanup_close_ registry = cloister_registry_open(SESSIONS, 0755, NULL);
 
 	if (registry >= 0 && strchr(id, '/') == NULL)
 		unlinkat(registry, id, 0);
 }
 
-/* A pidfd of the init that an entry names, if the kernel confirms the entry; -ESRCH when it is stale. */
-static int confirm(const char *text)
+/* Only root may look into init's namespaces; what a user is shown of their own needs no more than pid and start time.
+ */
+static bool same_namespace(pid_t pid, uint64_t inode)
 {
-	uint64_t number = 0, start = 0, inode = 0, now_start = 0, now_inode = 0;
+	uint64_t now = 0;
+	int r = mount_namespace(pid, &now);
+
+	return r == 0 ? now == inode : r == -EACCES && geteuid() != 0;
+}
+
+int cloister_registry_confirm(const char *text)
+{
+	uint64_t number = 0, start = 0, inode = 0, now_start = 0;
 
 	if (cloister_number_of_key(text, "pid", &number) < 0 || cloister_number_of_key(text, "start", &start) < 0 ||
 	    cloister_number_of_key(text, "mnt", &inode) < 0 || number <= 1 || number > INT32_MAX)
@@ -134,23 +163,51 @@ static int confirm(const char *text)
 	if (pidfd < 0)
 		return -ESRCH;
 	/* After the pidfd, so that what is read is of the process that it holds, or of none. */
-	if (start_time(pid, &now_start) < 0 || mount_namespace(pid, &now_inode) < 0 || now_start != start ||
-	    now_inode != inode)
+	if (cloister_registry_start_time(pid, &now_start) < 0 || now_start != start || !same_namespace(pid, inode))
 		return -ESRCH;
 	return TAKE_FD(pidfd);
 }
 
-static int read_entry(int registry, const char *name, char *text, size_t size)
+int cloister_registry_read(int registry, const char *name, char *text, size_t size)
 {
+	struct stat st;
 	int _cleanup_close_ fd = openat(registry, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
 	if (fd < 0)
 		return -errno;
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_uid != 0 || (st.st_mode & (S_IWGRP | S_IWOTH)))
+		return -EINVAL;
 	ssize_t n = read(fd, text, size - 1);
 	if (n < 0)
 		return -errno;
 	text[n] = '\0';
 	return 0;
+}
+
+void cloister_registry_sweep_hidden(int registry, const char *name)
+{
+	struct stat st;
+
+	if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
+	    fstatat(registry, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_mtime + HIDDEN_MAX < time(NULL))
+		unlinkat(registry, name, 0);
+}
+
+int cloister_registry_live(int registry, const char *name, char *text, size_t size)
+{
+	if (*name == '.') {
+		cloister_registry_sweep_hidden(registry, name);
+		return -ESRCH;
+	}
+	int r = cloister_registry_read(registry, name, text, size);
+	/* Taken away meanwhile. */
+	if (r == -ENOENT)
+		return -ESRCH;
+	int pidfd = r < 0 ? r : cloister_registry_confirm(text);
+	/* Stale, torn, or no entry at all: it helps nobody. A user's process fails here, and nothing is lost. */
+	if (pidfd < 0)
+		unlinkat(registry, name, 0);
+	return pidfd < 0 ? -ESRCH : pidfd;
 }
 
 /* Whether a live session's entry is on the plan's state directory: 1 yes, 0 no, -EBUSY when it is, but over something
@@ -169,16 +226,14 @@ static int same_overlay(const char *text, const char *wanted)
 
 /* The first live session that shares the overlay (wanted; NULL: none), as a pidfd, and its entry; removes the entries
  * of dead ones on the way. */
-static int find_live(DIR *directory, const char *wanted, char text[ENTRY_MAX])
+static int find_live(DIR *directory, const char *wanted, char text[CLOISTER_REGISTRY_ENTRY_MAX])
 {
 	for (struct dirent *entry = readdir(directory); entry != NULL; entry = readdir(directory)) {
-		if (entry->d_name[0] == '.' || read_entry(dirfd(directory), entry->d_name, text, ENTRY_MAX) < 0)
+		int _cleanup_close_ pidfd =
+			cloister_registry_live(dirfd(directory), entry->d_name, text, CLOISTER_REGISTRY_ENTRY_MAX);
+
+		if (pidfd < 0)
 			continue;
-		int _cleanup_close_ pidfd = confirm(text);
-		if (pidfd < 0) {
-			unlinkat(dirfd(directory), entry->d_name, 0);
-			continue;
-		}
 		int r = wanted == NULL ? 0 : same_overlay(text, wanted);
 		if (r != 0)
 			return r < 0 ? r : TAKE_FD(pidfd);
@@ -186,17 +241,12 @@ static int find_live(DIR *directory, const char *wanted, char text[ENTRY_MAX])
 	return -ENOENT;
 }
 
-static int find_in_registry(const char *wanted, char text[ENTRY_MAX], struct cloister_error *err)
+static int find_in_registry(const char *wanted, char text[CLOISTER_REGISTRY_ENTRY_MAX], struct cloister_error *err)
 {
-	int registry = open_registry(err);
+	DIR *directory = cloister_registry_list(SESSIONS, err);
 
-	if (registry < 0)
-		return registry;
-	DIR *directory = fdopendir(registry);
-	if (directory == NULL) {
-		close(registry);
-		return cloister_fail(err, errno, "registry", CLOISTER_REGISTRY, "cannot read");
-	}
+	if (directory == NULL)
+		return -EIO;
 	int found = find_live(directory, wanted, text);
 	closedir(directory);
 	return found;
@@ -204,14 +254,14 @@ static int find_in_registry(const char *wanted, char text[ENTRY_MAX], struct clo
 
 void cloister_registry_sweep(void)
 {
-	char text[ENTRY_MAX];
+	char text[CLOISTER_REGISTRY_ENTRY_MAX];
 
 	find_in_registry(NULL, text, NULL);
 }
 
 int cloister_registry_find_image(const char *identity, struct cloister_registry_image *image)
 {
-	char wanted[96], text[ENTRY_MAX];
+	char wanted[96], text[CLOISTER_REGISTRY_ENTRY_MAX];
 
 	snprintf(wanted, sizeof(wanted), "\nimage=%s\n", identity);
 	int _cleanup_close_ pidfd = find_in_registry(wanted, text, NULL);
@@ -224,7 +274,7 @@ int cloister_registry_find_image(const char *identity, struct cloister_registry_
 int cloister_registry_find(const struct cloister_plan *plan, struct cloister_error *err)
 {
 	char _cleanup_free_ *wanted = NULL;
-	char text[ENTRY_MAX];
+	char text[CLOISTER_REGISTRY_ENTRY_MAX];
 	size_t size = 0;
 	FILE *out = open_memstream(&wanted, &size);
 
@@ -240,37 +290,10 @@ int cloister_registry_find(const struct cloister_plan *plan, struct cloister_err
 	return found;
 }
 
-int cloister_registry_each(int (*visit)(void *context, const char *id, const char *entry), void *context,
-                           struct cloister_error *err)
-{
-	int r = 0, registry = open_registry(err);
-
-	if (registry < 0)
-		return registry;
-	DIR *directory = fdopendir(registry);
-	if (directory == NULL) {
-		close(registry);
-		return cloister_fail(err, errno, "registry", CLOISTER_REGISTRY, "cannot read");
-	}
-	for (struct dirent *entry = readdir(directory); entry != NULL && r == 0; entry = readdir(directory)) {
-		char text[ENTRY_MAX];
-
-		if (entry->d_name[0] == '.' || read_entry(registry, entry->d_name, text, sizeof(text)) < 0)
-			continue;
-		int _cleanup_close_ pidfd = confirm(text);
-		if (pidfd < 0)
-			unlinkat(registry, entry->d_name, 0);
-		else
-			r = visit(context, entry->d_name, text);
-	}
-	closedir(directory);
-	return r;
-}
-
 int cloister_registry_find_state(const char *state, struct cloister_error *err)
 {
 	char _cleanup_free_ *wanted = NULL;
-	char text[ENTRY_MAX];
+	char text[CLOISTER_REGISTRY_ENTRY_MAX];
 
 	if (asprintf(&wanted, "\nstate=%s\n", state) < 0)
 		return cloister_fail(err, ENOMEM, "registry", NULL, "no memory");

@@ -3,7 +3,36 @@
 #ifndef CLOISTER_REGISTRY_ENTRIES_H
 #define CLOISTER_REGISTRY_ENTRIES_H
 
+#include <dirent.h>
+
 #include "cloister/registry.h"
+
+#define CLOISTER_REGISTRY_ENTRY_MAX 8192 /* bytes of one file */
+
+/* Opens a directory of /run/cloister, root's all the way and made when missing (by root). A descriptor or -errno. */
+int cloister_registry_open(const char *name, mode_t mode, struct cloister_error *err);
+/* The same to read names from (closedir); NULL: err says why. */
+DIR *cloister_registry_list(const char *name, struct cloister_error *err);
+
+/* Reads a file that is root's alone to write, at most size - 1 bytes of it, as text. 0 or -errno. */
+int cloister_registry_read(int registry, const char *name, char *text, size_t size);
+
+/* Field 22 of /proc/PID/stat. 0 or -errno. */
+int cloister_registry_start_time(pid_t pid, uint64_t *ticks);
+
+/*
+ * A pidfd of the init that an entry names, where the kernel confirms it: the number, the start time and the mount
+ * namespace are those of one live process. -ESRCH when it is stale. The file alone says nothing (firejail's
+ * CVE-2022-31214: a faked entry was joined).
+ */
+int cloister_registry_confirm(const char *text);
+
+/* Removes a file that is being written (its name begins with a dot) when its writer must have been killed: it is old.
+ */
+void cloister_registry_sweep_hidden(int registry, const char *name);
+
+/* Reads and confirms an entry; one that is not live, or no entry at all, is removed. Returns a pidfd, or -ESRCH. */
+int cloister_registry_live(int registry, const char *name, char *text, size_t size);
 
 /* Adds a session (written beside, then renamed). */
 int cloister_registry_add(const struct cloister_session *session, const struct cloister_plan *plan,

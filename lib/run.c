@@ -118,22 +118,33 @@ static int run_and_wait(const struct cloister_run *run, struct run_state *state,
 
 static int start(const struct cloister_run *run, struct run_state *state, struct cloister_error *err)
 {
+	const struct cloister_login login = {.service = "cloister run"};
 	struct cloister_session_options options = {.init_path = run->init_path, .devpts = -1, .shared_root = -1};
 	int _cleanup_close_ devpts = -1;
 	int r = 0;
 
+	if (run->plan->shared && run->live == NULL)
+		return cloister_fail(err, EOPNOTSUPP, "run", NULL,
+		                     "scope = user is for logins by PAM: a session by hand is one of its own");
+	state->session = run->live;
 	if (run->plan->terminal == CLOISTER_TERMINAL_RELAY && cloister_terminal_fds() != 0) {
-		devpts = cloister_mount_new("devpts", "newinstance,ptmxmode=0666,mode=0620,gid=5",
-		                            MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+		devpts = run->live != NULL ? cloister_shared_devpts_open(run->live->pidfd, err)
+		                           : cloister_mount_new("devpts", "newinstance,ptmxmode=0666,mode=0620,gid=5",
+		                                                MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
 		if (devpts < 0)
-			return cloister_fail(err, -devpts, "devpts", NULL, "cannot make the session's devpts");
+			return run->live != NULL ? devpts
+			                         : cloister_fail(err, -devpts, "devpts", NULL,
+			                                         "cannot make the session's devpts");
 		r = cloister_pty_open(devpts, run->plan->uid, run->plan->gid, &state->pty, err);
 		if (r < 0)
 			return r;
 	}
 	if (!run->plan->privileged)
 		return cloister_session_start(run->plan, &options, &state->session, err);
-	r = cloister_session_start_registered(run->plan, run->init_path, devpts, &state->session, err);
+	if (run->live == NULL)
+		r = cloister_session_start_registered(run->plan, run->init_path, devpts, &state->session, err);
+	if (r == 0 && run->live == NULL)
+		r = cloister_registry_add_login(state->session->id, &login, err);
 	if (r == 0 && state->pty.number >= 0)
 		r = cloister_pty_relay(&state->pty, run->init_path,
 		                       state->session->shifted_root != UINT32_MAX ? state->session->shifted_root
@@ -151,15 +162,19 @@ int cloister_run(const struct cloister_run *run, int *status, struct cloister_er
 		r = run_and_wait(run, &state, status, err);
 	if (state.own_pid_namespace >= 0)
 		close(state.own_pid_namespace);
-	if (state.session != NULL) {
+	if (state.session != NULL && run->live == NULL) {
 		cloister_session_end(state.session);
-		if (run->plan->privileged)
+		if (run->plan->privileged) {
 			cloister_registry_remove(state.session->id);
+			cloister_registry_remove_login(state.session->id);
+		}
 	}
 	cloister_pty_close(&state.pty);
-	if (state.session != NULL)
-		cloister_session_reap(state.session, INIT_WAIT_MILLIS);
-	cloister_session_free(state.session);
+	if (run->live == NULL) {
+		if (state.session != NULL)
+			cloister_session_reap(state.session, INIT_WAIT_MILLIS);
+		cloister_session_free(state.session);
+	}
 	return r;
 }
 

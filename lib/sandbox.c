@@ -139,7 +139,7 @@ int cloister_sandbox_start(const struct cloister_sandbox *sandbox, struct cloist
 	if (r < 0)
 		return r;
 	child.filter = filter;
-	int _cleanup_close_ landlock = cloister_landlock_scopes();
+	int _cleanup_close_ landlock = cloister_landlock_scopes(true);
 	if (landlock < 0 && landlock != -EOPNOTSUPP)
 		return cloister_fail(err, -landlock, "landlock", NULL, "cannot make the ruleset");
 	child.landlock = landlock;

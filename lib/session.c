@@ -23,6 +23,7 @@
 #include "cloister/root_users.h"
 #include "cloister/seccomp_filter.h"
 #include "cloister/source.h"
+#include "session_parts.h"
 #include "spawn.h"
 
 #define FAILED_INIT_WAIT 1000 /* milliseconds */
@@ -119,9 +120,8 @@ static int send_plan(const struct cloister_plan *plan, const struct cloister_ses
 	return r;
 }
 
-/* Init must be in none of the namespaces that it was to leave: said by the kernel, not by init. */
-static int verify_namespaces(const struct cloister_plan *plan, const struct cloister_session *session,
-                             struct cloister_error *err)
+int cloister_verify_namespaces(const struct cloister_plan *plan, const struct cloister_session *session,
+                               struct cloister_error *err)
 {
 	static const struct {
 		uint64_t flag;
@@ -151,6 +151,21 @@ static int verify_namespaces(const struct cloister_plan *plan, const struct cloi
 	return 0;
 }
 
+/*
+ * Each process that enters is a domain of its own to Landlock. The logins of a shared session may signal each other,
+ * and meet at an abstract socket: what is outside of it the pid namespace and the network namespace keep away.
+ */
+int cloister_prepare_landlock(const struct cloister_plan *plan, struct cloister_session *session,
+                              struct cloister_error *err)
+{
+	if (plan->shared && (plan->namespaces & CLONE_NEWNET))
+		return 0;
+	session->landlock = cloister_landlock_scopes(!plan->shared);
+	if (session->landlock < 0 && session->landlock != -EOPNOTSUPP)
+		return cloister_fail(err, -session->landlock, "landlock", NULL, "cannot make the ruleset");
+	return 0;
+}
+
 static int prepare_privileges(const struct cloister_plan *plan, struct cloister_session *session,
                               struct cloister_error *err)
 {
@@ -160,10 +175,7 @@ static int prepare_privileges(const struct cloister_plan *plan, struct cloister_
 		if (r < 0)
 			return r;
 	}
-	session->landlock = cloister_landlock_scopes();
-	if (session->landlock < 0 && session->landlock != -EOPNOTSUPP)
-		return cloister_fail(err, -session->landlock, "landlock", NULL, "cannot make the ruleset");
-	return 0;
+	return cloister_prepare_landlock(plan, session, err);
 }
 
 static int build(const struct cloister_plan *plan, const struct cloister_session_options *options,
@@ -193,16 +205,15 @@ static int build(const struct cloister_plan *plan, const struct cloister_session
 	r = cloister_control_wait(session->control, (int)plan->timeout * 1000, err);
 	if (r < 0)
 		return r;
-	return verify_namespaces(plan, session, err);
+	return cloister_verify_namespaces(plan, session, err);
 }
 
-int cloister_session_start(const struct cloister_plan *plan, const struct cloister_session_options *options,
-                           struct cloister_session **out, struct cloister_error *err)
+struct cloister_session *cloister_session_new(const struct cloister_plan *plan, const char *id)
 {
 	struct cloister_session *session = calloc(1, sizeof(*session));
 
 	if (session == NULL)
-		return cloister_fail(err, ENOMEM, "session", NULL, "no memory");
+		return NULL;
 	*session = (struct cloister_session){.owner = getpid(),
 	                                     .pidfd = -1,
 	                                     .control = -1,
@@ -214,14 +225,28 @@ int cloister_session_start(const struct cloister_plan *plan, const struct cloist
 	                                     .gid = plan->inside_gid,
 	                                     .shifted_root = cloister_id_map_outside(&plan->uid_map, 0),
 	                                     .privileged = plan->privileged,
-	                                     .no_new_privs = plan->no_new_privs};
-	snprintf(session->id, sizeof(session->id), "%s", plan->session_id);
-	cloister_image_describe(options->image, session->image, sizeof(session->image));
+	                                     .no_new_privs = plan->no_new_privs,
+	                                     .shared = plan->shared};
+	snprintf(session->id, sizeof(session->id), "%s", id);
 	session->groups = calloc(plan->n_groups + 1, sizeof(*session->groups));
-	for (size_t i = 0; session->groups != NULL && i < plan->n_groups; i++)
+	if (session->groups == NULL) {
+		free(session);
+		return NULL;
+	}
+	for (size_t i = 0; i < plan->n_groups; i++)
 		session->groups[session->n_groups++] = plan->groups[i];
-	int r = session->groups != NULL ? build(plan, options, session, err)
-	                                : cloister_fail(err, ENOMEM, "session", NULL, "no memory");
+	return session;
+}
+
+int cloister_session_start(const struct cloister_plan *plan, const struct cloister_session_options *options,
+                           struct cloister_session **out, struct cloister_error *err)
+{
+	struct cloister_session *session = cloister_session_new(plan, plan->session_id);
+
+	if (session == NULL)
+		return cloister_fail(err, ENOMEM, "session", NULL, "no memory");
+	cloister_image_describe(options->image, session->image, sizeof(session->image));
+	int r = build(plan, options, session, err);
 	if (r < 0) {
 		cloister_session_end(session);
 		cloister_session_reap(session, FAILED_INIT_WAIT);

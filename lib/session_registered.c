@@ -49,6 +49,7 @@ int cloister_session_start_registered(const struct cloister_plan *plan, const ch
 	} else {
 		cloister_registry_sweep();
 	}
+	cloister_registry_each_login(NULL, NULL, NULL, NULL);
 	/* After the overlay's lock, always in this order. */
 	int r = cloister_image_prepare(plan, options.shared_root >= 0, &image, err);
 	if (r < 0)

@@ -65,6 +65,9 @@ static void __attribute__((noreturn)) become_init(const struct cloister_plan *pl
 	if (n != 1)
 		_exit(125);
 	setsid();
+	/* On root's quota, as at an entry. */
+	if (plan->privileged && cloister_new_session_keyring() < 0)
+		give_up(control, "cannot join a new session keyring");
 	if ((plan->namespaces & CLONE_NEWUSER) && plan->privileged) {
 		/* Before exec, since exec takes the capabilities from every uid but the namespace's 0. */
 		if (syscall(SYS_setgroups, 0, NULL) < 0 || syscall(SYS_setresgid, 0, 0, 0) < 0 ||

@@ -101,7 +101,7 @@ static int compare_descriptors(const void *left, const void *right)
 /* A connection or a pipe of the program's must end when the program, inside, closes it. */
 static void keep_only_ours(const struct cloister_open *open)
 {
-	int ours[] = {2, open->session->control, open->session->pidfd, open->pty.control};
+	int ours[] = {2, open->session->control, open->session->pidfd, open->pty.control, open->terminal.held};
 	const size_t n = sizeof(ours) / sizeof(*ours);
 
 	qsort(ours, n, sizeof(*ours), compare_descriptors);
@@ -148,9 +148,10 @@ static int outlive(pid_t child)
 static void __attribute__((noreturn)) stay_outside(pam_handle_t *pamh, struct cloister_open *open, pid_t child)
 {
 	keep_only_ours(open);
+	open->terminal.mount = -1;
 	int status = outlive(child);
 	cloister_open_close(open, NULL);
-	pam_syslog(pamh, LOG_INFO, "session %s ended", open->session->id);
+	pam_syslog(pamh, LOG_INFO, "session %s %s", open->session->id, open->ended ? "ended" : "left");
 	cloister_exit_like(status);
 }
 

@@ -17,7 +17,7 @@ static int prepare_terminal(const struct cloister_plan *plan, struct cloister_op
                             struct cloister_error *err)
 {
 	if (plan->terminal == CLOISTER_TERMINAL_LOGIN_VIEW) {
-		int fd = cloister_login_view_enter(&open->view, err);
+		int fd = cloister_login_view_enter(&open->view, -1, err);
 		if (fd < 0)
 			return fd;
 		*devpts = fd;
@@ -33,6 +33,41 @@ static int prepare_terminal(const struct cloister_plan *plan, struct cloister_op
 	return 0;
 }
 
+/* The ptys of a session that is there already: of the instance that all its logins have in common. */
+static int prepare_shared_terminal(const struct cloister_plan *plan, struct cloister_open *open,
+                                   struct cloister_error *err)
+{
+	bool view = plan->terminal == CLOISTER_TERMINAL_LOGIN_VIEW;
+	bool relay = plan->terminal == CLOISTER_TERMINAL_RELAY && cloister_terminal_fds() != 0;
+	bool own = plan->terminal == CLOISTER_TERMINAL_BIND && plan->terminal_path != NULL;
+
+	if (!view && !relay && !own)
+		return 0;
+	int _cleanup_close_ devpts = cloister_shared_devpts_open(open->session->pidfd, err);
+	if (devpts < 0)
+		return devpts;
+	if (own)
+		return cloister_own_terminal_open(plan->terminal_path, devpts, &open->terminal, err);
+	if (relay)
+		return cloister_pty_open(devpts, plan->uid, plan->gid, &open->pty, err);
+	int _cleanup_close_ mounted = cloister_login_view_enter(&open->view, devpts, err);
+	return mounted < 0 ? mounted : 0;
+}
+
+static int start_or_join(const struct cloister_plan *plan, const char *init_path, struct cloister_open *open,
+                         struct cloister_error *err)
+{
+	int _cleanup_close_ devpts = -1;
+
+	if (plan->shared) {
+		int r = cloister_session_share(plan, init_path, &open->session, &open->joined, open->changed,
+		                               sizeof(open->changed), err);
+		return r < 0 ? r : prepare_shared_terminal(plan, open, err);
+	}
+	int r = prepare_terminal(plan, open, &devpts, err);
+	return r < 0 ? r : cloister_session_start_registered(plan, init_path, devpts, &open->session, err);
+}
+
 static int prepare_entry(pam_handle_t *pamh, const struct cloister_plan *plan, struct cloister_open *open,
                          struct cloister_error *err)
 {
@@ -45,6 +80,7 @@ static int prepare_entry(pam_handle_t *pamh, const struct cloister_plan *plan, s
 	armed->entry = (struct cloister_entry){.session = open->session,
 	                                       .login_program = true,
 	                                       .reopens_terminal = plan->terminal == CLOISTER_TERMINAL_BIND,
+	                                       .terminal = open->terminal.mount >= 0 ? &open->terminal : NULL,
 	                                       .pty = open->pty.number,
 	                                       .pty_fds = open->pty.fds};
 	armed->own_pid_namespace = openat(AT_FDCWD, "/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
@@ -66,14 +102,15 @@ static int arm(struct cloister_armed *armed, struct cloister_error *err)
 }
 
 int cloister_open_start(pam_handle_t *pamh, const struct cloister_plan *plan, const struct cloister_program *program,
-                        const char *init_path, struct cloister_open **out, struct cloister_error *err)
+                        const char *init_path, const struct cloister_login *login, struct cloister_open **out,
+                        struct cloister_error *err)
 {
 	struct cloister_open *open = calloc(1, sizeof(*open));
-	int _cleanup_close_ devpts = -1;
 
 	if (open == NULL)
 		return cloister_fail(err, ENOMEM, "session", NULL, "no memory");
 	open->view = (struct cloister_login_view){-1, -1, -1};
+	open->terminal = (struct cloister_own_terminal){.mount = -1, .held = -1};
 	open->pty = (struct cloister_pty){.number = -1, .master = -1, .control = -1};
 	open->armed = (struct cloister_armed){.own_pid_namespace = -1,
 	                                      .closed_pid_namespace = -1,
@@ -81,9 +118,9 @@ int cloister_open_start(pam_handle_t *pamh, const struct cloister_plan *plan, co
 	                                      .pty_master = -1,
 	                                      .report = {-1, -1}};
 
-	int r = prepare_terminal(plan, open, &devpts, err);
+	int r = start_or_join(plan, init_path, open, err);
 	if (r == 0)
-		r = cloister_session_start_registered(plan, init_path, devpts, &open->session, err);
+		r = cloister_registry_add_login(open->session->id, login, err);
 	/* In the login process's own pid namespace: it has nothing to do with the session's processes. */
 	if (r == 0 && open->pty.number >= 0)
 		r = cloister_pty_relay(&open->pty, init_path,
@@ -123,9 +160,13 @@ int cloister_open_close(struct cloister_open *open, struct cloister_error *err)
 	close_and_forget(&armed->report[1]);
 	close_and_forget(&armed->pty_master);
 	if (open->session != NULL) {
-		cloister_session_end(open->session);
-		cloister_registry_remove(open->session->id);
+		/* A second time, from the cleanup, it has been left already. */
+		open->ended = cloister_session_leave(open->session) || open->ended;
+		if (open->ended)
+			cloister_registry_remove(open->session->id);
+		cloister_registry_remove_login(open->session->id);
 	}
+	cloister_own_terminal_close(&open->terminal);
 	cloister_pty_close(&open->pty);
 	if (open->keeps_view)
 		cloister_login_view_forget(&open->view);

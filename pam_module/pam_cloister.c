@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
@@ -137,12 +138,30 @@ static int make_plan(const struct cloister_policy *policy, const struct cloister
 	return cloister_plan_build(policy, account, &facts, plan, err);
 }
 
+static void copy_item(pam_handle_t *pamh, int item, char *text, size_t size)
+{
+	const void *value = NULL;
+
+	if (pam_get_item(pamh, item, &value) == PAM_SUCCESS && value != NULL)
+		snprintf(text, size, "%s", (const char *)value);
+}
+
+/* For `cloister ls`. */
+static void describe_login(pam_handle_t *pamh, struct cloister_login *login)
+{
+	*login = (struct cloister_login){0};
+	copy_item(pamh, PAM_SERVICE, login->service, sizeof(login->service));
+	copy_item(pamh, PAM_TTY, login->tty, sizeof(login->tty));
+	copy_item(pamh, PAM_RHOST, login->remote_host, sizeof(login->remote_host));
+}
+
 static int open_isolated(pam_handle_t *pamh, const struct cloister_policy *policy,
                          const struct cloister_account *account, const char *session_id, struct cloister_error *err)
 {
 	struct cloister_plan _cleanup_plan_ *plan = NULL;
 	const struct cloister_program *program = find_program(pamh, policy);
 	struct cloister_open *open = NULL;
+	struct cloister_login login;
 	char init_path[PATH_MAX];
 
 	if (cloister_move_was_made())
@@ -159,13 +178,17 @@ static int open_isolated(pam_handle_t *pamh, const struct cloister_policy *polic
 		r = make_plan(policy, account, program, session_id, init_path, &plan, err);
 	if (r == 0 && cloister_environment_fit(pamh, plan) < 0)
 		r = cloister_fail(err, ENOMEM, "environment", NULL, "pam_putenv failed");
+	describe_login(pamh, &login);
 	if (r == 0)
-		r = cloister_open_start(pamh, plan, program, init_path, &open, err);
+		r = cloister_open_start(pamh, plan, program, init_path, &login, &open, err);
 	if (r < 0)
 		return r;
+	if (*open->changed != '\0')
+		pam_syslog(pamh, LOG_NOTICE, "%s gets a session beside the one that is there: %s", account->name,
+		           open->changed);
 	/* Before a move: from inside no line reaches the host's syslog. */
-	pam_syslog(pamh, LOG_INFO, "session %s of %s started: rootfs %s, init %d", session_id, account->name,
-	           plan->rootfs, (int)open->session->init);
+	pam_syslog(pamh, LOG_INFO, "session %s of %s %s: rootfs %s, init %d", open->session->id, account->name,
+	           open->joined ? "joined" : "started", plan->rootfs, (int)open->session->init);
 	if (program->moves)
 		r = cloister_move(pamh, open, err);
 	if (r == 0 && pam_set_data(pamh, DATA_NAME, open, cleanup) != PAM_SUCCESS)
@@ -250,7 +273,7 @@ PAM_EXTERN __attribute__((visibility("default"))) int pam_sm_close_session(pam_h
 	if (cloister_open_close(open, &err) < 0)
 		pam_syslog(pamh, LOG_ERR, "session %s: %s", open->session->id,
 		           cloister_error_line(&err, line, sizeof(line)));
-	pam_syslog(pamh, LOG_INFO, "session %s ended", open->session->id);
+	pam_syslog(pamh, LOG_INFO, "session %s %s", open->session->id, open->ended ? "ended" : "left");
 	/* The cleanup frees it; what it closes is closed already. */
 	pam_set_data(pamh, DATA_NAME, NULL, NULL);
 	return PAM_SUCCESS;

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "cloister/session.h"
+#include "cloister/terminal.h"
 
 struct cloister_entry {
 	const struct cloister_session *session;
@@ -15,6 +16,7 @@ struct cloister_entry {
 	/* It opens the user's terminal by its name before that setuid(2), as util-linux' login does: it keeps
 	 * CAP_DAC_OVERRIDE as well. */
 	bool reopens_terminal;
+	const struct cloister_own_terminal *terminal; /* bound for this login alone; NULL: none */
 	int pty;          /* number of the session's pty that becomes the controlling terminal; -1: none */
 	unsigned pty_fds; /* bit n: descriptor n (0, 1, 2) becomes that pty */
 };

@@ -13,9 +13,6 @@
 #include "cloister/error.h"
 #include "cloister/plan.h"
 
-/* Where init holds the mount of a file-backed image, for later sessions (pidfd_getfd(2)). */
-#define CLOISTER_IMAGE_FD 4
-
 struct cloister_image {
 	const char *type;  /* of the file system: "erofs", "squashfs" */
 	char identity[80]; /* device, inode, size and time of last change: a replaced or changed file is another image

@@ -17,8 +17,10 @@
 #include "cloister/mount_table.h"
 #include "cloister/policy.h"
 
-#define CLOISTER_SHELL_PATH   "/usr/bin/cloister-sh"
-#define CLOISTER_SESSION_FILE "/run/cloister/session"
+#define CLOISTER_PLAN_LINGER_FOREVER UINT32_MAX
+
+#define CLOISTER_SHELL_PATH          "/usr/bin/cloister-sh"
+#define CLOISTER_SESSION_FILE        "/run/cloister/session"
 /* users = root: the inner user namespace, the root directory of what is in it, and what leads there (launcher.h). */
 #define CLOISTER_USERS_FILE "/run/cloister/users"
 #define CLOISTER_USERS_TREE "/run/cloister/root"
@@ -123,9 +125,12 @@ struct cloister_plan {
 	uint32_t *groups;           /* the user's, as numbers inside; of the login process alone, not on the wire */
 	size_t n_groups;
 	uint64_t capabilities;
-	uint32_t terminal; /* enum cloister_terminal */
-	uint32_t timeout;  /* seconds for the whole set-up */
-	bool privileged;   /* root carries the host's part out; else everything happens in the user's own namespace */
+	uint32_t terminal;   /* enum cloister_terminal */
+	char *terminal_path; /* with shared: the terminal to bind for this login; of the login process alone; NULL */
+	uint32_t timeout;    /* seconds for the whole set-up */
+	uint32_t linger;     /* seconds that a shared session outlives its last login; CLOISTER_PLAN_LINGER_FOREVER */
+	bool shared;         /* the user's logins join this session (scope = user) */
+	bool privileged;     /* root carries the host's part out; else everything happens in the user's own namespace */
 	bool no_new_privs;
 	bool seccomp;
 	struct cloister_row *rows;
@@ -175,6 +180,14 @@ static inline void cloister_cleanup_plan(struct cloister_plan **plan)
 	cloister_plan_free(*plan);
 }
 #define _cleanup_plan_ __attribute__((cleanup(cloister_cleanup_plan)))
+
+/*
+ * Whether a login with plan `ours` may join the session that was started with `theirs`: everything that makes the
+ * session what it is must be the same, but for its id and the terminal of the login. Pure. True, or false with the
+ * first thing that differs in what (size bytes), such as "network namespace" or "bind /srv/data".
+ */
+bool cloister_plan_may_join(const struct cloister_plan *ours, const struct cloister_plan *theirs, char *what,
+                            size_t size);
 
 /* The session's own XDG_RUNTIME_DIR; NULL when the plan makes none. */
 const char *cloister_plan_runtime_directory(const struct cloister_plan *plan);

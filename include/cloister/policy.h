@@ -88,7 +88,7 @@ struct cloister_policy {
 
 /* The values of tokens that do not come from the account: %s and %H. */
 struct cloister_tokens {
-	const char *session_id;
+	const char *session_id; /* with scope = user it is the user's name that counts */
 	const char *host_name;
 };
 

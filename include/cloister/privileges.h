@@ -38,10 +38,10 @@ int cloister_set_no_new_privs(void);
 int cloister_new_session_keyring(void);
 
 /*
- * A Landlock ruleset that scopes abstract UNIX sockets and signals (ABI 6), as a descriptor to be made in the login
- * process; -EOPNOTSUPP where the kernel has no such scopes.
+ * A Landlock ruleset that scopes abstract UNIX sockets and, where asked for, signals (ABI 6), as a descriptor to be
+ * made in the login process; -EOPNOTSUPP where the kernel has no such scopes.
  */
-int cloister_landlock_scopes(void);
+int cloister_landlock_scopes(bool signals);
 /* landlock_restrict_self(2) with it; needs no_new_privs. */
 int cloister_landlock_enter(int ruleset);
 

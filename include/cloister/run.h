@@ -11,15 +11,18 @@ struct cloister_run {
 	const struct cloister_plan *plan;
 	const struct cloister_account *account;
 	const char *init_path;
-	const char *program; /* a path inside, or a name that is looked for in PATH inside */
+	struct cloister_session *live; /* a session that is there (cloister_session_attach), which is entered and left;
+	                                  NULL: one is started and ended */
+	const char *program;           /* a path inside, or a name that is looked for in PATH inside */
 	char **argv;
 	char **environment;
 };
 
 /*
- * Starts the session, forks the child that enters it and executes program, and waits for it. While it waits, the
- * caller's SIGINT and SIGQUIT are ignored: they are the child's. Afterwards nothing of the session is left. *status is
- * the child's wait status (waitpid(2)). Returns 0, or -errno when nothing of the user's ran.
+ * Starts the session (or takes the live one), forks the child that enters it and executes program, and waits for it.
+ * While it waits, the caller's SIGINT and SIGQUIT are ignored: they are the child's. Afterwards nothing of a session
+ * that was started is left. *status is the child's wait status (waitpid(2)). Returns 0, or -errno when nothing of the
+ * user's ran.
  */
 int cloister_run(const struct cloister_run *run, int *status, struct cloister_error *err);
 

@@ -32,6 +32,7 @@ struct cloister_session {
 	bool privileged;
 	bool no_new_privs;
 	char image[192]; /* the registry's lines about the image whose mount init holds; "": it holds none */
+	bool shared;     /* others may be in: it is left, not ended */
 };
 
 struct cloister_session_options {
@@ -53,6 +54,27 @@ int cloister_session_new_id(const char *user, char id[CLOISTER_SESSION_ID_MAX]);
  */
 int cloister_session_start(const struct cloister_plan *plan, const struct cloister_session_options *options,
                            struct cloister_session **out, struct cloister_error *err);
+
+/*
+ * Joins the live session `id` whose init a pidfd (the caller's) refers to, where that may be: it was started with the
+ * same plan (cloister_plan_may_join), init acknowledges the login, and the kernel says of its namespaces and id maps
+ * what it says at a start. Returns 0 with *out as from cloister_session_start; -ESRCH when the session has ended;
+ * -EXDEV with err->text naming what differs; or another -errno.
+ */
+int cloister_session_join(const struct cloister_plan *plan, const char *id, pid_t init, int pidfd,
+                          struct cloister_session **out, struct cloister_error *err);
+
+/*
+ * What an administrator enters a live session with: the plan that it was started with, read from init, and a session
+ * object without a login's control socket (it does not keep the session alive). account: its user, whose groups they
+ * are. Both are the caller's. -ESRCH when it has ended.
+ */
+int cloister_session_attach(const char *id, pid_t init, int pidfd, const struct cloister_account *account,
+                            struct cloister_plan **plan, struct cloister_session **out, struct cloister_error *err);
+
+/* A login leaves: a session that is its own is ended (cloister_session_end); a shared one is ended by its init, when
+ * this was the last login and it does not linger. True when it has ended with this login. */
+bool cloister_session_leave(struct cloister_session *session);
 
 /* Kills every process of the session. Does not wait for them: zombies that only the caller can reap would block it for
  * ever. */

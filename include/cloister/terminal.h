@@ -18,13 +18,35 @@ struct cloister_login_view {
 	int own_root, own_cwd;
 };
 
-/* Enters it and returns the mounted devpts, for the session's copy; on failure everything is as before. The caller
- * closes the descriptor. */
-int cloister_login_view_enter(struct cloister_login_view *view, struct cloister_error *err);
+/*
+ * Enters it and returns the mounted devpts, for the session's copy; on failure everything is as before. The caller
+ * closes the descriptor. devpts: a detached mount of the session's that is there already (it stays the caller's); -1: a
+ * new instance.
+ */
+int cloister_login_view_enter(struct cloister_login_view *view, int devpts, struct cloister_error *err);
 /* Back to the mount namespace, root and working directory of before. */
 void cloister_login_view_leave(struct cloister_login_view *view);
 /* Closes what it holds without going back. */
 void cloister_login_view_forget(struct cloister_login_view *view);
+
+/*
+ * The terminal of a login to a shared session, which must not be there for the others, and not after this login: it is
+ * bound under its own name in a mount namespace of this login alone, a copy of the session's.
+ */
+struct cloister_own_terminal {
+	int mount;     /* of the terminal, detached; -1: there is none */
+	int held;      /* the master that keeps the name /dev/pts/N alive; -1: none */
+	char path[64]; /* the place, inside */
+};
+
+/* Opens the host's terminal `path`, and sees to it that its name exists in the session's devpts, a mount. 0 or -errno.
+ */
+int cloister_own_terminal_open(const char *path, int devpts, struct cloister_own_terminal *terminal,
+                               struct cloister_error *err);
+void cloister_own_terminal_close(struct cloister_own_terminal *terminal);
+/* In the child, inside, as root of the session: a mount namespace with the terminal in it. Async-signal-safe. 0 or
+ * -errno. */
+int cloister_own_terminal_enter(const struct cloister_own_terminal *terminal);
 
 /* A pty of the session for a login process whose own terminal must stay outside, and the relay between them. */
 struct cloister_pty {

@@ -9,12 +9,13 @@ set -u
 if [ -z "${HOST_INSIDE-}" ]; then
 	host_enter "$(readlink -f -- "$0")" "$@"
 fi
-if ! output=$(host_build iris nora 2>&1); then
+if ! output=$(host_build iris nora ivan 2>&1); then
 	printf 'bench: cannot make the throw-away host:\n%s\n' "$output" >&2
 	exit 1
 fi
 cd / || exit 1
 host_default_configuration
+printf '[user:iris]\nisolate = yes\n[user:ivan]\nisolate = yes\nscope = user\n' | configure
 sshd_start || exit 1
 python3 "$HOST_TESTS/bench/measure.py" "${1:-40}" || exit 1
 

@@ -92,6 +92,25 @@ def su(user, command):
     return ("su", "-l", user, "-c", command)
 
 
+def join_against_start(rounds=5):
+    """What a login to a session that is there costs, against one that starts it (scope = user): above a plain su."""
+    plain, start, join = [], [], []
+    each = max(2, PAIRS // rounds)
+    for _ in range(rounds):
+        for _ in range(each):
+            plain.append(timed(*su("nora", "true")))
+            start.append(timed(*su("ivan", "true")))
+        holder = subprocess.Popen(su("ivan", "echo up; exec sleep 600"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        holder.stdout.readline()
+        for _ in range(each):
+            join.append(timed(*su("ivan", "true")))
+        subprocess.run(("pkill", "-u", "ivan", "sleep"), check=True)
+        holder.wait()
+    without = statistics.median(plain)
+    start, join = statistics.median(start) - without, statistics.median(join) - without
+    print(f"{'join against start, above a plain su':40} {start:10.3f} {join:10.3f} ms    ratio {join / start:6.3f}", flush=True)
+
+
 print(f"{'':40} {'plain':>10} {'isolated':>10}")
 pairs("ssh host true", lambda user: ("ssh", "-n", f"{user}@testhost", "true"))
 pairs("su -l -c true", lambda user: su(user, "true"))
@@ -99,3 +118,5 @@ keys("a key through su's terminal", lambda user: su(user, ECHO))
 keys("a key through ssh", lambda user: ("ssh", "-tt", f"{user}@testhost", ECHO))
 FLOOD = "stty raw -echo; echo ready; sleep 0.2; exec head -c 200000000 /dev/zero"
 report("su's terminal, output", "MB/s", [throughput(su("nora", FLOOD))], [throughput(su("iris", FLOOD))])
+print(f"{'':40} {'start':>10} {'join':>10}")
+join_against_start()

@@ -24,7 +24,8 @@ host_enter() {
 	fi
 	# A PAM session, an agent or a locale of whoever runs the tests must not decide a test.
 	exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root USER=root HOST_USER_NAMESPACE="${HOST_USER_NAMESPACE-}" LOGNAME=root \
-		SHELL=/bin/sh LANG=C.UTF-8 TERM="${TERM:-dumb}" HOST_INSIDE=1 HOST_CHECKOUT="$(host_checkout)" \
+		SHELL=/bin/sh LANG=C.UTF-8 TERM="${TERM:-dumb}" CLOISTER_LOGINS="${CLOISTER_LOGINS-}" \
+		CLOISTER_LOGINS_TIMEOUT="${CLOISTER_LOGINS_TIMEOUT-}" HOST_INSIDE=1 HOST_CHECKOUT="$(host_checkout)" \
 		HOST_BUILD_FROM="${B:-build}" \
 		unshare --mount --propagation private --pid --fork --kill-child --mount-proc --net --uts --ipc \
 		bash "$@"
@@ -104,6 +105,8 @@ host_make_files() {
 	done
 	chown -R root: "$HOST_BUILD"
 	mount --bind "$HOST_CHECKOUT/tests" "$HOST_TESTS"
+	mkdir /opt/doc
+	mount --bind "$HOST_CHECKOUT/doc" /opt/doc
 	host_forgetful /etc
 	host_forgetful /var/lib
 	mount -t tmpfs -o mode=0755,nosuid,nodev run /run

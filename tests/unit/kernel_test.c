@@ -266,7 +266,7 @@ static int connect_abstract(void)
 
 static int check_landlock(void)
 {
-	int ruleset = cloister_landlock_scopes();
+	int ruleset = cloister_landlock_scopes(true);
 
 	CHECK(ruleset >= 0);
 	CHECK(connect_abstract() == 0); /* the control */
@@ -281,7 +281,7 @@ static int check_landlock(void)
 static void test_landlock(void **unused)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "\0cloister-test"};
-	int ruleset = cloister_landlock_scopes();
+	int ruleset = cloister_landlock_scopes(true);
 
 	(void)unused;
 	if (ruleset < 0)

@@ -56,6 +56,19 @@ static struct cloister_policy *good(const char *text)
 	return policy;
 }
 
+/* What differs with each login would make each a session of its own. */
+static void test_session_token_of_a_shared_session(void **unused)
+{
+	struct cloister_policy *policy = good("[default]\nisolate = yes\nhostname = %s\n");
+
+	(void)unused;
+	assert_string_equal(policy->hostname, "alice-01");
+	cloister_policy_free(policy);
+	policy = good("[default]\nisolate = yes\nhostname = %s\nscope = user\n");
+	assert_string_equal(policy->hostname, "alice");
+	cloister_policy_free(policy);
+}
+
 static void bad(const char *text, const char *line)
 {
 	struct cloister_account account = alice();
@@ -417,11 +430,17 @@ static void test_explained(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),     cmocka_unit_test(test_sections_override),
-		cmocka_unit_test(test_lists),        cmocka_unit_test(test_root_has_its_own_section_alone),
-		cmocka_unit_test(test_faults),       cmocka_unit_test(test_nul_is_a_fault),
-		cmocka_unit_test(test_long_input),   cmocka_unit_test(test_values),
-		cmocka_unit_test(test_hostile_home), cmocka_unit_test(test_loading),
+		cmocka_unit_test(test_session_token_of_a_shared_session),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_sections_override),
+		cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_root_has_its_own_section_alone),
+		cmocka_unit_test(test_faults),
+		cmocka_unit_test(test_nul_is_a_fault),
+		cmocka_unit_test(test_long_input),
+		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_hostile_home),
+		cmocka_unit_test(test_loading),
 		cmocka_unit_test(test_explained),
 	};
 

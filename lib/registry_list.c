@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/* The live sessions, and the logins to them. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#include "cloister/cleanup.h"
+#include "cloister/number.h"
+#include "registry_entries.h"
+
+#define SESSIONS "sessions"
+#define LOGINS   "logins"
+
+/* The value of a line "key=value"; "" when there is none. */
+static void text_of_key(const char *text, const char *key, char *value, size_t size)
+{
+	size_t length = strlen(key);
+
+	*value = '\0';
+	for (const char *line = text; *line != '\0'; line += strcspn(line, "\n"), line += *line == '\n') {
+		if (strncmp(line, key, length) == 0 && line[length] == '=') {
+			snprintf(value, size, "%.*s", (int)strcspn(line + length + 1, "\n"), line + length + 1);
+			return;
+		}
+	}
+}
+
+static void parse_session(const char *id, const char *text, int pidfd, struct cloister_registered *session)
+{
+	uint64_t number = 0;
+	char scope[16];
+
+	*session = (struct cloister_registered){.pidfd = pidfd};
+	snprintf(session->id, sizeof(session->id), "%.*s", (int)sizeof(session->id) - 1, id);
+	text_of_key(text, "user", session->user, sizeof(session->user));
+	text_of_key(text, "rootfs", session->rootfs, sizeof(session->rootfs));
+	text_of_key(text, "network", session->network, sizeof(session->network));
+	text_of_key(text, "scope", scope, sizeof(scope));
+	session->shared = strcmp(scope, "user") == 0;
+	/* Confirmed: it is there, and a pid. */
+	if (cloister_number_of_key(text, "pid", &number) == 0)
+		session->init = (pid_t)number;
+	session->uid = cloister_number_of_key(text, "uid", &number) == 0 && number < UINT32_MAX ? (uint32_t)number
+	                                                                                        : UINT32_MAX;
+	if (cloister_number_of_key(text, "since", &number) == 0)
+		session->since = (int64_t)number;
+}
+
+int cloister_registry_each(int (*visit)(const struct cloister_registered *session, void *data), void *data,
+                           struct cloister_error *err)
+{
+	struct cloister_registered session;
+	struct cloister_error why = {0};
+	int r = 0;
+	DIR *directory = cloister_registry_list(SESSIONS, &why);
+
+	/* To a user it looks like this where there has been no session since the boot. */
+	if (directory == NULL && why.code == ENOENT)
+		return 0;
+	if (directory == NULL)
+		return cloister_fail(err, why.code, why.step, why.path, "%s", why.text);
+	for (struct dirent *entry = readdir(directory); r == 0 && entry != NULL; entry = readdir(directory)) {
+		char text[CLOISTER_REGISTRY_ENTRY_MAX];
+		int _cleanup_close_ pidfd = cloister_registry_live(dirfd(directory), entry->d_name, text, sizeof(text));
+
+		if (pidfd < 0)
+			continue;
+		parse_session(entry->d_name, text, pidfd, &session);
+		r = visit(&session, data);
+	}
+	closedir(directory);
+	return r;
+}
+
+static bool login_is_live(const char *text, struct cloister_login *login)
+{
+	uint64_t pid = 0, start = 0, now = 0, since = 0;
+
+	if (cloister_number_of_key(text, "pid", &pid) < 0 || cloister_number_of_key(text, "start", &start) < 0 ||
+	    pid <= 1 || pid > INT32_MAX || cloister_registry_start_time((pid_t)pid, &now) < 0 || now != start)
+		return false;
+	*login = (struct cloister_login){.pid = (pid_t)pid};
+	if (cloister_number_of_key(text, "since", &since) == 0)
+		login->since = (int64_t)since;
+	text_of_key(text, "service", login->service, sizeof(login->service));
+	text_of_key(text, "tty", login->tty, sizeof(login->tty));
+	text_of_key(text, "remote_host", login->remote_host, sizeof(login->remote_host));
+	return true;
+}
+
+int cloister_registry_each_login(const char *id, int (*visit)(const struct cloister_login *login, void *data),
+                                 void *data, struct cloister_error *err)
+{
+	struct cloister_login login;
+	struct cloister_error why = {0};
+	char session[CLOISTER_SESSION_ID_MAX];
+	int r = 0;
+	DIR *directory = cloister_registry_list(LOGINS, &why);
+
+	if (directory == NULL && why.code == ENOENT)
+		return 0;
+	if (directory == NULL)
+		return cloister_fail(err, why.code, why.step, why.path, "%s", why.text);
+	for (struct dirent *entry = readdir(directory); r == 0 && entry != NULL; entry = readdir(directory)) {
+		char text[CLOISTER_REGISTRY_ENTRY_MAX];
+
+		if (entry->d_name[0] == '.') {
+			cloister_registry_sweep_hidden(dirfd(directory), entry->d_name);
+			continue;
+		}
+		int read = cloister_registry_read(dirfd(directory), entry->d_name, text, sizeof(text));
+		if (read < 0 || !login_is_live(text, &login)) {
+			if (read != -ENOENT)
+				unlinkat(dirfd(directory), entry->d_name, 0);
+			continue;
+		}
+		text_of_key(text, "session", session, sizeof(session));
+		if (id != NULL && strcmp(session, id) == 0)
+			r = visit(&login, data);
+	}
+	closedir(directory);
+	return r;
+}
+
+/* What a remote side or a user may have chosen: one line stays one line. */
+static void write_text(FILE *out, const char *key, const char *value)
+{
+	fprintf(out, "%s=", key);
+	for (size_t i = 0; value[i] != '\0' && i < CLOISTER_REGISTERED_TEXT_MAX - 1; i++)
+		fputc((unsigned char)value[i] < ' ' || value[i] == 127 ? '?' : value[i], out);
+	fputc('\n', out);
+}
+
+static void login_name(const char *id, char *name, size_t size)
+{
+	snprintf(name, size, ".%s.%d", id, (int)getpid());
+}
+
+int cloister_registry_add_login(const char *id, const struct cloister_login *login, struct cloister_error *err)
+{
+	uint64_t ticks = 0;
+	char hidden[CLOISTER_SESSION_ID_MAX + 16];
+	int _cleanup_close_ registry = cloister_registry_open(LOGINS, 0755, err);
+
+	if (registry < 0)
+		return registry;
+	if (cloister_registry_start_time(getpid(), &ticks) < 0)
+		return cloister_fail(err, ESRCH, "registry", "/proc/self/stat", "cannot tell when this process began");
+	login_name(id, hidden, sizeof(hidden));
+	/* A process of that number may have been killed while it wrote. */
+	unlinkat(registry, hidden, 0);
+	int fd = openat(registry, hidden, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+	FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
+	if (out == NULL) {
+		int code = errno;
+
+		if (fd >= 0)
+			close(fd);
+		return cloister_fail(err, code, "registry", CLOISTER_REGISTRY_LOGINS, "cannot write");
+	}
+	fprintf(out, "session=%s\npid=%d\nstart=%" PRIu64 "\nsince=%lld\n", id, (int)getpid(), ticks,
+	        (long long)time(NULL));
+	write_text(out, "service", login->service);
+	write_text(out, "tty", login->tty);
+	write_text(out, "remote_host", login->remote_host);
+	if (fclose(out) != 0 || renameat(registry, hidden, registry, hidden + 1) < 0) {
+		int code = errno;
+
+		unlinkat(registry, hidden, 0);
+		return cloister_fail(err, code, "registry", CLOISTER_REGISTRY_LOGINS, "cannot write");
+	}
+	return 0;
+}
+
+void cloister_registry_remove_login(const char *id)
+{
+	char name[CLOISTER_SESSION_ID_MAX + 16];
+	int _cleanup_close_ registry = cloister_registry_open(LOGINS, 0755, NULL);
+
+	login_name(id, name, sizeof(name));
+	if (registry >= 0 && strchr(id, '/') == NULL)
+		unlinkat(registry, name + 1, 0);
+}
