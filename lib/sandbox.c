@@ -114,6 +114,7 @@ static int spawn(struct sandbox_child *child, struct cloister_sandbox_process *p
 static int build(const struct cloister_sandbox *sandbox, struct cloister_sandbox_process *process,
                  struct cloister_error *err)
 {
+	const char begin = 1;
 	int r = write_ids(process->pid, err);
 
 	if (r < 0)
@@ -125,7 +126,14 @@ static int build(const struct cloister_sandbox *sandbox, struct cloister_sandbox
 	if (r < 0)
 		return cloister_fail(err, -r, "sandbox", NULL, "it ended before it could begin");
 	r = cloister_control_wait(process->control, SETUP_TIMEOUT, err);
-	return r < 0 ? r : verify_namespaces(process->pid, err);
+	if (r == 0)
+		r = verify_namespaces(process->pid, err);
+	if (r < 0)
+		return r;
+	/* It waits for this: one that is through already has no namespaces to look at. */
+	if (send(process->control, &begin, 1, MSG_NOSIGNAL) != 1)
+		return cloister_fail(err, errno, "sandbox", NULL, "it ended before it could begin");
+	return 0;
 }
 
 int cloister_sandbox_start(const struct cloister_sandbox *sandbox, struct cloister_sandbox_process *process,

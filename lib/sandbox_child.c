@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -156,13 +157,14 @@ static int set_up(struct sandbox_child *child, struct cloister_error *err)
 void sandbox_child_main(struct sandbox_child *child)
 {
 	struct cloister_error err = {0};
+	char begin;
 
 	if (set_up(child, &err) < 0) {
 		cloister_control_answer(child->control, &err);
 		_exit(125);
 	}
 	/* Its parent may have died before PR_SET_PDEATHSIG; then this fails. */
-	if (cloister_control_answer(child->control, &err) < 0)
+	if (cloister_control_answer(child->control, &err) < 0 || recv(child->control, &begin, 1, 0) != 1)
 		_exit(125);
 	_exit(child->sandbox->run(child->sandbox->context));
 }
