@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/magic.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -19,6 +20,7 @@
 #include "cloister/project_quota.h"
 #include "cloister/source.h"
 #include "cloister/tree.h"
+#include "host_child.h"
 #include "overlay_state.h"
 
 /* What can be told before the kernel says EINVAL, or worse: without extended attributes it mounts, and a directory that
@@ -209,23 +211,31 @@ static int check_writable(int mount, const char *place, struct cloister_error *e
 	return 0;
 }
 
-static int mount_layers(const struct cloister_plan *plan, const struct cloister_row *row, int lower, int upper,
-                        bool idmapped, struct cloister_error *err)
+struct layers {
+	const struct cloister_plan *plan;
+	const struct cloister_row *row;
+	int lower, upper;
+	bool idmapped;
+};
+
+static int mount_layers(const struct layers *layers, struct cloister_error *err)
 {
+	const struct cloister_plan *plan = layers->plan;
+	const struct cloister_row *row = layers->row;
 	/* Of whoever is 0 on the layers. */
 	uint32_t root_uid = plan->root_inside ? plan->uid : cloister_id_map_outside(&plan->uid_map, 0);
 	uint32_t root_gid = plan->root_inside ? plan->gid : cloister_id_map_outside(&plan->gid_map, 0);
-	uint32_t fsuid = idmapped ? root_uid : 0;
-	uint32_t fsgid = idmapped ? root_gid : 0;
+	uint32_t fsuid = layers->idmapped ? root_uid : 0;
+	uint32_t fsgid = layers->idmapped ? root_gid : 0;
 	const char *place = *plan->state != '\0' ? plan->state : "on a tmpfs";
 	char says[300];
 	int _cleanup_close_ context = fsopen("overlay", FSOPEN_CLOEXEC);
-	int _cleanup_close_ upper_dir = openat(upper, "upper", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int _cleanup_close_ work_dir = openat(upper, "work", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int _cleanup_close_ upper_dir = openat(layers->upper, "upper", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int _cleanup_close_ work_dir = openat(layers->upper, "work", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (context < 0 || upper_dir < 0 || work_dir < 0)
 		return cloister_fail(err, errno, "overlay", row->source, "cannot prepare the overlay");
-	int r = set_layer(context, "lowerdir+", "lowerdir", lower);
+	int r = set_layer(context, "lowerdir+", "lowerdir", layers->lower);
 	if (r == 0)
 		r = set_layer(context, "upperdir", "upperdir", upper_dir);
 	if (r == 0)
@@ -244,6 +254,28 @@ static int mount_layers(const struct cloister_plan *plan, const struct cloister_
 		return cloister_fail(err, errno, "overlay", row->source, "cannot mount the overlay");
 	r = check_writable(mount, place, err);
 	return r < 0 ? r : TAKE_FD(mount);
+}
+
+/*
+ * Until Linux 6.15 the kernel makes an overlay only of layers that are in the caller's mount namespace (EINVAL, "failed
+ * to clone lowerpath"). A child has one of its own, in which nobody else can be; it goes with the child, and the
+ * overlay keeps what it needs of the layers.
+ */
+static int mount_attached_layers(const void *argument, struct cloister_error *err)
+{
+	const struct layers *layers = argument;
+	const char *place = layers->row->source;
+
+	if (unshare(CLONE_NEWNS) < 0)
+		return cloister_fail(err, errno, "overlay", place, "cannot make a mount namespace for the layers");
+	int r = cloister_mount_propagation(false);
+	int _cleanup_close_ root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (r < 0 || root < 0)
+		return cloister_fail(err, r < 0 ? -r : errno, "overlay", place, "cannot place the layers");
+	r = cloister_mount_attach(layers->lower, root);
+	if (r == 0)
+		r = cloister_mount_attach(layers->upper, root);
+	return r < 0 ? cloister_fail(err, -r, "overlay", place, "cannot place the layers") : mount_layers(layers, err);
 }
 
 /* What was changed counts as much as the rootfs: the user, or code from an untrusted rootfs, may have been root over it
@@ -310,7 +342,9 @@ int cloister_overlay_open(const struct cloister_plan *plan, const struct cloiste
 	}
 	if (r < 0)
 		return cloister_fail(err, -r, "overlay", row->source, "cannot clone the layers");
-	return mount_layers(plan, row, lower, upper, idmapped, err);
+	const struct layers layers = {plan, row, lower, upper, idmapped};
+	r = mount_layers(&layers, err);
+	return r == -EINVAL ? cloister_child_open(mount_attached_layers, &layers, plan->timeout, err) : r;
 }
 
 int cloister_overlay_check_place(const struct cloister_plan *plan, int directory, struct cloister_error *err)

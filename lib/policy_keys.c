@@ -79,6 +79,23 @@ static int set_bounded(const char *value, uint64_t least, uint64_t most, uint64_
 	return 0;
 }
 
+/* The kernel takes any text for the machine's name ("(none)", "my_host"), and nobody's login may depend on it. */
+static void put_host_name(const char *name, FILE *out)
+{
+	size_t n = 0;
+
+	for (; *name != '\0' && n < HOST_NAME_SIZE; name++) {
+		bool plain = isalnum((unsigned char)*name);
+
+		if (plain || n > 0) {
+			fputc(plain || *name == '.' ? *name : '-', out);
+			n++;
+		}
+	}
+	if (n == 0)
+		fputs("localhost", out);
+}
+
 /* Replaces %u %U %g %h %s %H %%; NULL with an error for another one. */
 static char *expand(const char *value, const struct cloister_expansion *expansion, struct cloister_error *err)
 {
@@ -113,7 +130,7 @@ static char *expand(const char *value, const struct cloister_expansion *expansio
 			fputs(expansion->tokens->session_id, out);
 			break;
 		case 'H':
-			fputs(expansion->tokens->host_name, out);
+			put_host_name(expansion->tokens->host_name, out);
 			break;
 		case '%':
 			fputc('%', out);

@@ -381,6 +381,37 @@ static void test_loading(void **unused)
 	assert_int_equal(system(command), 0);
 }
 
+static const char *hostname_on(const char *host_name)
+{
+	static char text[128];
+	const struct cloister_tokens tokens = {.session_id = "alice-01", .host_name = host_name};
+	struct cloister_account account = alice();
+	struct cloister_config config = {0};
+	struct cloister_policy *policy = NULL;
+	struct cloister_error err = {0};
+
+	assert_int_equal(cloister_policy_for_user(&config, &account, &tokens, &policy, &err), 0);
+	snprintf(text, sizeof(text), "%s", policy->hostname);
+	cloister_policy_free(policy);
+	return text;
+}
+
+/* The machine's name is not the configuration's fault. */
+static void test_host_names(void **unused)
+{
+	char long_name[100];
+
+	(void)unused;
+	assert_string_equal(hostname_on("login1.example.org"), "login1.example.org");
+	assert_string_equal(hostname_on("(none)"), "none-");
+	assert_string_equal(hostname_on("my_host"), "my-host");
+	assert_string_equal(hostname_on(""), "localhost");
+	assert_string_equal(hostname_on("__"), "localhost");
+	memset(long_name, 'h', sizeof(long_name) - 1);
+	long_name[sizeof(long_name) - 1] = '\0';
+	assert_int_equal(strlen(hostname_on(long_name)), 64);
+}
+
 static const char *explained(const struct cloister_setting *settings, ssize_t n, const char *key, unsigned *line)
 {
 	static char values[256];
@@ -442,6 +473,7 @@ int main(void)
 		cmocka_unit_test(test_hostile_home),
 		cmocka_unit_test(test_loading),
 		cmocka_unit_test(test_explained),
+		cmocka_unit_test(test_host_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
