@@ -266,7 +266,9 @@ test_manual_examples() {
 		line=${line//alice/iris}
 		eval "$CLOISTER ${line#cloister }" >/dev/null </dev/null || fail "$line"
 		n=$((n + 1))
-	done < <(sed -n '/^Sessions that are there:/,/^# /p' /opt/doc/cloister.8.scd | grep '^cloister ')
+	done < <(awk '/^Sessions that are there:/ {there = 1}
+		there && /^```/ && ++fences == 2 {exit}
+		there && /^cloister / {print}' /opt/doc/cloister.8.scd)
 	want "examples" 5 "$n"
 	want "the last one ended it" "" "$(session_of iris)"
 	snapshot_same

@@ -47,7 +47,7 @@ enter() {
 
 in_tree() {
 	local status=0
-	enter timeout -k 5 200 bash "tests/login/$1.sh" >"$tree.output" 2>&1 </dev/null || status=$?
+	enter timeout -k 5 400 bash "tests/login/$1.sh" >"$tree.output" 2>&1 </dev/null || status=$?
 	if [ "$status" -eq 0 ] && ! grep -q '^not ok' "$tree.output" && grep -q '^ok' "$tree.output"; then
 		echo "ok debian13.$1"
 	else
@@ -63,7 +63,7 @@ export tree
 trap 'rm -rf --one-file-system "$tree" "$tree".*' EXIT
 chmod 0755 "$tree"
 
-if ! timeout 120 mmdebstrap --quiet --variant=apt --include="$packages" trixie "$tree" >"$tree.log" 2>&1; then
+if ! timeout 400 mmdebstrap --quiet --variant=apt --include="$packages" trixie "$tree" >"$tree.log" 2>&1; then
 	for name in "${names[@]}"; do
 		echo "skip debian13.$name # mmdebstrap cannot make a Debian 13 tree here: $(tail -n 1 "$tree.log")"
 	done

@@ -181,8 +181,12 @@ test_init_never_answers() {
 	[ "$SECONDS" -le 4 ] || fail "it took $SECONDS seconds"
 }
 
+# Such a program goes in itself, and that only a rootfs of root's may have in it.
 test_entry_refused_for_an_unknown_program() {
 	pam_service pamtester
+	rootfs_make /opt/rootfs/busybox
+	chown iris: /opt/rootfs/busybox/etc
+	isolate iris 'rootfs = /opt/rootfs/busybox'
 	want "refused" 1 "$(status timeout 20 pamtester pamtester iris open_session)"
 	want "control" 0 "$(status timeout 20 pamtester pamtester nora open_session)"
 }
