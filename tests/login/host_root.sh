@@ -160,6 +160,10 @@ test_homes_elsewhere() {
 	rm -r /opt/people
 }
 
+no_bindfs() {
+	! pgrep -x bindfs
+}
+
 # What should be shown and cannot be: the login is refused, not made without.
 test_a_dead_file_system() {
 	[ -c /dev/fuse ] || mknod -m 0666 /dev/fuse c 10 229 2>/dev/null || skip "no /dev/fuse can be made here"
@@ -169,6 +173,7 @@ test_a_dead_file_system() {
 	isolate iris
 	want "control: alive" iris "$(on iris whoami)"
 	pkill -KILL -x bindfs
+	eventually 10 no_bindfs || fail "bindfs does not end"
 	[ "$(status on iris true)" -ne 0 ] || fail "the login worked"
 	want_match "syslog" 'refused: bind: .*/opt/dead.*(ENOTCONN|ECONNABORTED)' "$(log_new)"
 	want_match "check" '^error: bind: .*/opt/dead' "$("$HOST_BUILD/cloister" check --config "$HOST_CONF" iris)"
