@@ -196,15 +196,15 @@ test_init_is_not_believed() {
 test_what_init_holds() {
 	start_clean
 	live iris "${IMAGES[0]}" overlay
-	# The control socket, the signals of its children, the image; and its own /dev/null.
-	want "init's descriptors" "0 1 2 3 4 5" "$(for fd in "/proc/$INIT/fd/"*; do basename "$fd"; done | paste -sd' ')"
-	want "the image" / "$(readlink "/proc/$INIT/fd/4")"
+	# The control socket, the plan, the image, the signals of its children; and its own /dev/null.
+	want "init's descriptors" "0 1 2 3 5 7 8" "$(for fd in "/proc/$INIT/fd/"*; do basename "$fd"; done | paste -sd' ')"
+	want "the image" / "$(readlink "/proc/$INIT/fd/7")"
 	isolate iris "rootfs = ${IMAGES[0]}"
 	want_match "the user cannot look" 'denied|not permitted' "$(on iris 'ls /proc/1/fd' 2>&1 || true)"
 	want_no_match "mounts inside" 'erofs' "$(on iris cat /proc/self/mounts)"
 	all_end
 	live iris "${IMAGES[2]}" overlay
-	want "without one" "0 1 2 3 5" "$(for fd in "/proc/$INIT/fd/"*; do basename "$fd"; done | paste -sd' ')"
+	want "without one" "0 1 2 3 5 8" "$(for fd in "/proc/$INIT/fd/"*; do basename "$fd"; done | paste -sd' ')"
 	all_end
 }
 

@@ -165,7 +165,7 @@ test_users_host_looks_inside() {
 		isolate iris "rootfs = $image" 'users = host' 'writable = tmpfs'
 		want "control" one "$(on iris cat /version)"
 		place foreign
-		refused "only root can write, and etc is not.*$image"
+		refused "only root may be able to write.*not so for etc: $image"
 		place one
 	done
 	nothing_left

@@ -68,7 +68,7 @@ test_users_host_is_refused_where_only_etc_is_the_users() {
 	chown -R iris: /opt/rootfs/own/etc
 	isolate iris 'rootfs = /opt/rootfs/own' 'writable = no' 'users = host'
 	want "status" 254 "$(status on iris true)"
-	want_match "reason" 'refused: .*only root can write' "$(log_new)"
+	want_match "reason" 'refused: .*only root may be able to write' "$(log_new)"
 	chown -R root: /opt/rootfs/own/etc
 	want "status" 0 "$(status on iris true)"
 }

@@ -257,4 +257,21 @@ test_upgrade_below_a_running_session() {
 	want "the next login" "upgraded mine brand gone" "$seen"
 }
 
+# Before Linux 6.15 the kernel makes an overlay only of layers in the caller's mount namespace. Where it refuses (here, by
+# strace's hand, the very call that makes the overlay), a child does it in a namespace of its own.
+test_layers_are_attached_where_the_kernel_wants_it() {
+	local run=("$CLOISTER" run --config "$HOST_CONF" --user iris --) made trace
+	rootfs_make "$TREE"
+	isolate iris "rootfs = $TREE"
+	snapshot_before
+	strace -o "$CASE_STATE/trace" -e trace=fsconfig "${run[@]}" /bin/true </dev/null
+	made=$(awk '/FSCONFIG_CMD_CREATE/ {print NR; exit}' "$CASE_STATE/trace")
+	# Not its children: the kernel refuses the login process alone.
+	trace=$(strace -o "$CASE_STATE/trace" -e trace=fsconfig -e inject="fsconfig:error=EINVAL:when=$made" \
+		"${run[@]}" sh -c 'echo it works; grep " / overlay " /proc/mounts | wc -l' </dev/null)
+	want "the session" "$(printf 'it works\n1')" "$trace"
+	want "refused" 1 "$(grep -c 'FSCONFIG_CMD_CREATE.*INJECTED' "$CASE_STATE/trace")"
+	snapshot_same
+}
+
 run_cases "$@"
