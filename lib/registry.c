@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -20,6 +21,8 @@
 #define SESSIONS "sessions"
 /* A file that is being written has this long, in seconds, to get its name. */
 #define HIDDEN_MAX 600
+/* So many of a user's entries a login looks at, to remove dead ones. */
+#define SWEEP_MAX 32
 
 /* Root's directory all the way; made when missing, since /run is empty after a boot. */
 int cloister_registry_open(const char *name, mode_t mode, struct cloister_error *err)
@@ -224,18 +227,20 @@ static int same_overlay(const char *text, const char *wanted)
 	return strstr(text, state) != NULL ? -EBUSY : 0;
 }
 
-/* The first live session that shares the overlay (wanted; NULL: none), as a pidfd, and its entry; removes the entries
- * of dead ones on the way. */
+/* The first live session whose entry has the lines wanted, as a pidfd, and its entry. The kernel is asked about it
+ * alone: a login must not cost what all sessions do. */
 static int find_live(DIR *directory, const char *wanted, char text[CLOISTER_REGISTRY_ENTRY_MAX])
 {
 	for (struct dirent *entry = readdir(directory); entry != NULL; entry = readdir(directory)) {
+		if (entry->d_name[0] == '.' ||
+		    cloister_registry_read(dirfd(directory), entry->d_name, text, CLOISTER_REGISTRY_ENTRY_MAX) < 0)
+			continue;
+		int r = same_overlay(text, wanted);
+		if (r == 0)
+			continue;
 		int _cleanup_close_ pidfd =
 			cloister_registry_live(dirfd(directory), entry->d_name, text, CLOISTER_REGISTRY_ENTRY_MAX);
-
-		if (pidfd < 0)
-			continue;
-		int r = wanted == NULL ? 0 : same_overlay(text, wanted);
-		if (r != 0)
+		if (pidfd >= 0)
 			return r < 0 ? r : TAKE_FD(pidfd);
 	}
 	return -ENOENT;
@@ -252,11 +257,51 @@ static int find_in_registry(const char *wanted, char text[CLOISTER_REGISTRY_ENTR
 	return found;
 }
 
-void cloister_registry_sweep(void)
+/* Of this user's sessions, or what is being written. */
+static bool is_of(const char *name, const char *user)
+{
+	size_t length = strlen(user) < CLOISTER_SESSION_ID_USER ? strlen(user) : CLOISTER_SESSION_ID_USER;
+
+	return *name == '.' || (strncmp(name, user, length) == 0 && name[length] == '-');
+}
+
+void cloister_registry_visit_some(DIR *directory, const char *user, void (*visit)(int directory, const char *name))
+{
+	size_t n = 0, number = 0, first = 0;
+
+	for (struct dirent *entry = readdir(directory); entry != NULL; entry = readdir(directory))
+		n += is_of(entry->d_name, user);
+	/* Some at a time, wherever: what is dead is met sooner or later. */
+	if (n > SWEEP_MAX && getrandom(&first, sizeof(first), 0) == (ssize_t)sizeof(first))
+		first %= n;
+	rewinddir(directory);
+	for (struct dirent *entry = readdir(directory); entry != NULL; entry = readdir(directory)) {
+		if (!is_of(entry->d_name, user))
+			continue;
+		if ((number + n - first) % n < SWEEP_MAX)
+			visit(dirfd(directory), entry->d_name);
+		if (++number == n)
+			break;
+	}
+}
+
+static void look_at(int directory, const char *name)
 {
 	char text[CLOISTER_REGISTRY_ENTRY_MAX];
+	int pidfd = cloister_registry_live(directory, name, text, sizeof(text));
 
-	find_in_registry(NULL, text, NULL);
+	if (pidfd >= 0)
+		close(pidfd);
+}
+
+void cloister_registry_sweep(const char *user)
+{
+	DIR *directory = cloister_registry_list(SESSIONS, NULL);
+
+	if (directory == NULL)
+		return;
+	cloister_registry_visit_some(directory, user, look_at);
+	closedir(directory);
 }
 
 int cloister_registry_find_image(const char *identity, struct cloister_registry_image *image)

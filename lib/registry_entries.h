@@ -55,8 +55,15 @@ struct cloister_registry_image {
  * is none. */
 int cloister_registry_find_image(const char *identity, struct cloister_registry_image *image);
 
-/* Removes the entries of dead sessions: of login processes that ended without closing theirs. */
-void cloister_registry_sweep(void);
+/*
+ * Removes the entries of dead sessions of a user: of login processes that ended without closing theirs. Of many entries
+ * some are looked at each time; `cloister ls` looks at all.
+ */
+void cloister_registry_sweep(const char *user);
+/* The same for the entries of logins. */
+void cloister_registry_sweep_logins(const char *user);
+/* Calls visit for at most so many of the names in a directory of the registry that are of a user's sessions. */
+void cloister_registry_visit_some(DIR *directory, const char *user, void (*visit)(int directory, const char *name));
 
 /* A detached copy of the root mount of the session whose init a pidfd refers to. A child of its own enters that mount
  * namespace. */

@@ -92,6 +92,30 @@ static bool login_is_live(const char *text, struct cloister_login *login)
 	return true;
 }
 
+static void look_at(int directory, const char *name)
+{
+	struct cloister_login login;
+	char text[CLOISTER_REGISTRY_ENTRY_MAX];
+
+	if (*name == '.') {
+		cloister_registry_sweep_hidden(directory, name);
+		return;
+	}
+	int read = cloister_registry_read(directory, name, text, sizeof(text));
+	if (read != -ENOENT && (read < 0 || !login_is_live(text, &login)))
+		unlinkat(directory, name, 0);
+}
+
+void cloister_registry_sweep_logins(const char *user)
+{
+	DIR *directory = cloister_registry_list(LOGINS, NULL);
+
+	if (directory == NULL)
+		return;
+	cloister_registry_visit_some(directory, user, look_at);
+	closedir(directory);
+}
+
 int cloister_registry_each_login(const char *id, int (*visit)(const struct cloister_login *login, void *data),
                                  void *data, struct cloister_error *err)
 {

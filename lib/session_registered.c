@@ -46,10 +46,9 @@ int cloister_session_start_registered(const struct cloister_plan *plan, const ch
 		if (shared < 0 && shared != -ENOENT)
 			return shared;
 		options.shared_root = shared < 0 ? -1 : shared;
-	} else {
-		cloister_registry_sweep();
 	}
-	cloister_registry_each_login(NULL, NULL, NULL, NULL);
+	cloister_registry_sweep(plan->user);
+	cloister_registry_sweep_logins(plan->user);
 	/* After the overlay's lock, always in this order. */
 	int r = cloister_image_prepare(plan, options.shared_root >= 0, &image, err);
 	if (r < 0)

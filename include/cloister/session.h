@@ -12,6 +12,8 @@
 #include "cloister/plan.h"
 
 #define CLOISTER_SESSION_ID_MAX 64
+/* Of the user's name, so much is in it. */
+#define CLOISTER_SESSION_ID_USER 48
 
 struct cloister_session {
 	char id[CLOISTER_SESSION_ID_MAX];
