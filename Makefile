@@ -92,7 +92,7 @@ $(B)/tests/%_test: $(B)/obj/tests/unit/%_test.o $(B)/libcloister.a
 $(B)/tests/image_test: $(call objects,cli/image_names.c cli/image_manifest.c cli/image_json.c)
 # Small static programs that tests run inside a rootfs.
 PROBES := $(patsubst tests/probe/%.c,$(B)/probe/%,$(PROBE_SRC))
-$(B)/probe/%: tests/probe/%.c Makefile
+$(B)/probe/%: tests/probe/%.c $(wildcard tests/probe/*.h) Makefile
 	@mkdir -p $(@D)
 	$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -g -Wall -Wextra -static -o $@ $<
 # Linked with libsubid so that it stays loaded, and a report on it can name its functions.

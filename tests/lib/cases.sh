@@ -135,8 +135,9 @@ snapshot() {
 	namespaces | sed 's/^/namespace /'
 	find /run/cloister \( -type f -o -type l \) 2>/dev/null | sed 's/^/registry /'
 	find /dev -printf 'dev %p %y %m %U %G\n'
-	find /etc -newer "$CASE_STATE/log-start" -type f | sed 's/^/changed /'
+	declare -F snapshot_more >/dev/null || find /etc -newer "$CASE_STATE/log-start" -type f | sed 's/^/changed /'
 	ipcs -m -q -s | grep -v '^$' | sed 's/^/ipc /'
+	! declare -F snapshot_more >/dev/null || snapshot_more
 	set -o pipefail
 }
 
@@ -209,7 +210,9 @@ run_cases() {
 	fi
 	if [ -n "${HOST_CASE-}" ]; then
 		set -euo pipefail
+		! declare -F case_before >/dev/null || case_before
 		"$HOST_CASE"
+		! declare -F case_after >/dev/null || case_after
 		exit 0
 	fi
 	local function pattern output status

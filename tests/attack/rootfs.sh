@@ -1,0 +1,221 @@
+#!/bin/bash
+# A rootfs that the user made, with every trick at every place that a session is mounted on. Each login is either refused or
+# inside, ends within five seconds, and the host's /etc and /root stay as they are (the snapshot looks at every inode).
+set -u
+. "$(dirname -- "$0")/../lib/attack.sh"
+
+TRICKS='absolute relative dangling loop fifo socket file closed mount others root_link'
+
+# trick NAME PATH: puts it at PATH of the rootfs.
+trick() {
+	local at=$ROOT/$2
+	rm -rf "$at"
+	mkdir -p "$(dirname "$at")"
+	case $1 in
+	absolute) ln -s /etc "$at" ;;
+	root_link) ln -s / "$at" ;;
+	relative) ln -s ../../../../../../../../etc "$at" ;;
+	dangling) ln -s /nowhere/at/all "$at" ;;
+	loop) ln -s "$(basename "$at")" "$at" ;;
+	fifo) mkfifo "$at" ;;
+	socket) perl -e 'use Socket; socket(my $s, AF_UNIX, SOCK_STREAM, 0); bind($s, pack_sockaddr_un($ARGV[0])) or die' "$at" ;;
+	file) echo content >"$at" ;;
+	closed) mkdir -m 0000 "$at" ;;
+	mount) mkdir "$at" && mount -t tmpfs trick "$at" ;;
+	others) mkdir "$at" && chown -h ivan: "$at" ;;
+	esac
+	case $1 in
+	mount | others) ;;
+	*) chown -h iris: "$at" ;;
+	esac
+}
+
+# logins PATH...: every trick at PATH, in a rootfs of iris's own that is written directly, and below an overlay.
+logins() {
+	local path name mode inside=0 refused=0
+	for path in "$@"; do
+		for mode in direct overlay; do
+			for name in $TRICKS; do
+				tree
+				# Not -R: hundreds of links.
+				chown iris: "$ROOT" "$ROOT"/{bin,etc,proc,dev,sys,tmp,run,home,root,usr,var}
+				trick "$name" "$path"
+				isolate iris "rootfs = $ROOT" "writable = $mode"
+				inside_or_refused 5 su iris -c "readlink /proc/self/ns/mnt; cat $CANARY; touch /$path/made /tmp/made"
+				[ "$INSIDE" -eq 1 ] && inside=$((inside + 1)) || refused=$((refused + 1))
+				# By what the trick is: at the place of a link, umount(8) would follow it.
+				[ "$name" != mount ] || umount "$ROOT/$path"
+				[ ! -e /tmp/made ] || fail "$path, $mode, $name: the host's /tmp was written"
+			done
+			rm -rf /var/lib/cloister/*
+		done
+	done
+	echo "$inside inside, $refused refused"
+	[ "$inside" -gt 0 ] || fail "not one login was inside"
+	rm -rf "${ROOT:?}"
+	snapshot_matches_files
+}
+
+# The configuration was set anew for each login: only files outside of it are compared here, all the rest at the end.
+snapshot_matches_files() {
+	local now
+	now=$(snapshot_files | grep -vE ' (/etc/cloister|/etc/cloister/cloister.conf)( |$)' | md5sum)
+	want "files of /etc and /root" "$FILES_BEFORE" "$now"
+	snapshot_before
+}
+
+case_before() {
+	echo "host canary" >"$CANARY"
+	FILES_BEFORE=$(snapshot_files | grep -vE ' (/etc/cloister|/etc/cloister/cloister.conf)( |$)' | md5sum)
+	snapshot_before
+}
+
+# What the tricks are worth: the same places followed by root, as a set-up that resolves paths would.
+# table: R01, R02 | control: mount(8) at these places lands on the host | root
+test_r01_control_tricks_work() {
+	local name
+	for name in absolute relative root_link; do
+		tree
+		trick "$name" proc
+		want_match "$name" '^/(etc)?$' "$(readlink -f "$ROOT/proc")"
+	done
+	tree
+	trick fifo etc/resolv.conf
+	want "a FIFO blocks who opens it" 124 "$(status timeout 1 cat "$ROOT/etc/resolv.conf")"
+	rm -rf "${ROOT:?}"
+}
+
+# table: R01 | rootfs/proc is a link to /etc, /, a FIFO, a mount point, ... | root, by path
+test_r01_proc() {
+	logins proc
+}
+
+# table: R02 | rootfs/dev likewise (CVE-2026-41579) | root, by path
+test_r02_dev() {
+	logins dev
+}
+
+# /dev is always a fresh tmpfs: what was planted below it never counts.
+# table: R03 | rootfs/dev/pts, null, ptmx, console, shm | root, by path
+test_r03_below_dev() {
+	TRICKS='absolute fifo file closed'
+	logins dev/pts dev/null dev/ptmx dev/console dev/shm
+}
+
+# table: R04 | rootfs/sys, /tmp, /run | root, by path
+test_r04_sys_tmp_run() {
+	TRICKS='absolute relative dangling loop fifo file closed mount others'
+	logins tmp run
+	TRICKS='absolute fifo'
+	logins sys
+}
+
+# table: R04 | rootfs/etc, /etc/resolv.conf, /etc/passwd | root, by path
+# table: R08 | a FIFO at each of these places: the login ends within five seconds | root: opening it blocks
+test_r04_r08_etc() {
+	logins etc
+	TRICKS='absolute relative dangling loop fifo socket file closed'
+	logins etc/resolv.conf etc/passwd
+}
+
+# table: R06 | the home's place in the rootfs; a component of it | root, by path
+test_r06_home_in_the_rootfs() {
+	TRICKS='absolute relative dangling fifo file closed others'
+	logins home home/iris
+}
+
+# table: R06 | the home of /etc/passwd is a link to /root | root, by path
+test_r06_home_is_a_link() {
+	mv /home/iris /home/iris.away
+	ln -s /root "/home/iris"
+	chown -h iris: /home/iris
+	isolated
+	inside_or_refused 5 su iris -c "readlink /proc/self/ns/mnt; ls -A ~"
+	[ "$(su iris -c 'ls -A ~/.ssh' </dev/null 2>/dev/null)" != "$(ls -A /root/.ssh)" ] || fail "/root is seen"
+	rm /home/iris
+	mv /home/iris.away /home/iris
+}
+
+# table: R05 | the rootfs itself is a link; its parent is the user's | root, by path
+test_r05_rootfs_is_a_link() {
+	mkdir -p /opt/rootfs/users
+	chown iris: /opt/rootfs/users
+	ln -s / /opt/rootfs/users/link
+	chown -h iris: /opt/rootfs/users/link
+	isolated 'rootfs = /opt/rootfs/users/link' 'writable = direct'
+	want "a user's link" 1 "$(status timeout 5 su iris -c true </dev/null)"
+	want_match "reason" 'symbolic link in a directory that not only root can write' "$(log_new)"
+	# root's own link is the administrator's way to name a rootfs.
+	tree
+	ln -s attack /opt/rootfs/current
+	isolated 'rootfs = /opt/rootfs/current' 'writable = tmpfs'
+	want "root's link" 0 "$(status timeout 5 su iris -c true </dev/null)"
+}
+
+# table: R07 | .pivot_root, .oldroot, oldroot, put_old exist: with files, as a link to / | none: pivot_root(".", ".") needs no such place
+test_r07_old_root_directories() {
+	local name
+	tree
+	for name in .pivot_root .oldroot oldroot put_old; do
+		mkdir "$ROOT/$name"
+		touch "$ROOT/$name/file"
+		ln -s / "$ROOT/$name.link"
+	done
+	chown iris: "$ROOT"
+	isolated "rootfs = $ROOT" 'writable = direct'
+	inside_or_refused 5 su iris -c "readlink /proc/self/ns/mnt; cat /.*/$CANARY /*/$CANARY"
+	want "inside" 1 "$INSIDE"
+	want "one root" 1 "$(su iris -c "awk '\$2 == \"/\"' /proc/mounts | wc -l" </dev/null)"
+}
+
+# table: R09 | renameat2(RENAME_EXCHANGE) of a directory and a link while logins go on | root, by path: finds both
+test_r09_exchange_race() {
+	local i names='proc dev tmp run etc' name inside=0 exchangers=() seen
+	local rounds=$([ -n "${LONG-}" ] && echo 1000 || echo 60)
+	tree
+	chown iris: "$ROOT" "$ROOT"/*
+	isolated "rootfs = $ROOT" 'writable = direct'
+	for name in $names; do
+		ln -s /etc "$ROOT/$name.other"
+		setpriv --reuid iris --regid iris --clear-groups "$HOST_BUILD/probe/exchange" "$ROOT/$name" "$ROOT/$name.other" &
+		exchangers+=($!)
+	done
+	# The control: who looks by path meets both.
+	for i in $(seq 200); do stat -c %F "$ROOT/proc"; done >"$CASE_STATE/seen"
+	seen=$(sort -u "$CASE_STATE/seen" | wc -l)
+	[ "$seen" -eq 2 ] || void "nothing is exchanged"
+	for i in $(seq "$rounds"); do
+		inside_or_refused 5 su iris -c "readlink /proc/self/ns/mnt; cat $CANARY"
+		inside=$((inside + INSIDE))
+	done
+	kill "${exchangers[@]}"
+	wait || true
+	echo "$inside of $rounds inside"
+}
+
+# table: R10 | rootfs/bin/sh -> /proc/self/exe | none: the answer must be a refusal
+test_r10_shell_is_proc_self_exe() {
+	tree
+	ln -sf /proc/self/exe "$ROOT/bin/sh"
+	isolated "rootfs = $ROOT" 'writable = tmpfs'
+	inside_or_refused 5 su iris -c 'readlink /proc/self/ns/mnt'
+	want "inside" 0 "$INSIDE"
+}
+
+# table: R10 | a hostile ld.so, libnss and nsswitch.conf in the rootfs | see: nss.never_root_on_the_host
+# table: R11 | the ordinary links /var/run -> /run, /lib -> usr/lib, /bin -> usr/bin work | none: nothing is attacked
+test_r11_ordinary_links() {
+	tree
+	mv "$ROOT/bin" "$ROOT/usr/bin2"
+	rmdir "$ROOT/usr/bin"
+	mv "$ROOT/usr/bin2" "$ROOT/usr/bin"
+	ln -s usr/bin "$ROOT/bin"
+	ln -s usr/lib "$ROOT/lib"
+	ln -s /run "$ROOT/var/run"
+	ln -s ../proc/self/mounts "$ROOT/etc/mtab"
+	isolated "rootfs = $ROOT" 'writable = tmpfs' 'tmpfs = /tmp' 'tmpfs = /run' 'tmpfs = /var/run/daemon'
+	want "login" iris "$(on iris whoami)"
+	want "a mount behind a link" /run/daemon "$(on iris "awk '\$2 ~ /daemon/ {print \$2}' /proc/mounts")"
+}
+
+run_cases "$@"
