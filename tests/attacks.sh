@@ -33,7 +33,7 @@ rows() {
 	done
 }
 
-cat <<'HEAD'
+cat <<'END'
 # Attacks
 
 What hostile users try, by the ids of the list that the tests follow. *Control*: who can do the same without a session, on the same host by the
@@ -43,7 +43,7 @@ processes, sshd's descriptors, every file of /etc and /root, sysctls, cgroups, l
 
 | Id | What | Control | Result | Test |
 |---|---|---|---|---|
-HEAD
+END
 rows | sort -s -t'|' -k1,1 | while IFS='|' read -r ids what control test; do
 	what=${what# } control=${control# } test=${test# }
 	what=${what% } control=${control% }
@@ -56,35 +56,3 @@ rows | sort -s -t'|' -k1,1 | while IFS='|' read -r ids what control test; do
 	esac
 	printf '| %s| %s | %s | %s | %s |\n' "$ids" "$what" "$control" "$(result "$test")" "$test"
 done
-HEAD
-chmod +x tests/attacks.sh tests/attack/*.sh
-sed -i '/^HEAD$/d' tests/attacks.sh; sed -i "s/^cat <<'HEAD'/cat <<'END'/" tests/attacks.sh
-python3 - <<'EOF'
-p='/work/wt/attack/tests/attacks.sh'
-s=open(p).read()
-s=s.replace('|---|---|---|---|---|\n','|---|---|---|---|---|\nEND\n')
-s=s.rstrip('\n')+'\n'
-open(p,'w').write(s)
-p='/work/wt/attack/Makefile'
-s=open(p).read()
-s=s.replace('.PHONY: demo bench check compatibility needs-build needs-check','.PHONY: demo bench check check-long compatibility attacks needs-build needs-check')
-s=s.replace('''bench: needs-check
-''','''# doc/attacks.md, likewise.
-attacks: needs-check
-	@$(MAKE) --no-print-directory all tests
-	tests/run.sh >$(B)/check.output || true
-	tests/attacks.sh $(B)/check.output >doc/attacks.md
-bench: needs-check
-''',1)
-s=s.replace('''# ---- other gates ----''','''# The same with more rounds of what goes by chance: races, kills, logins at once.
-check-long: needs-check
-	@$(MAKE) --no-print-directory all tests
-	@LONG=1 tests/run.sh
-
-# ---- other gates ----''',1)
-open(p,'w').write(s)
-p='/work/wt/attack/tests/run.sh'
-s=open(p).read()
-s=s.replace('timeout -k 10 400 bash','timeout -k 10 "${LONG:+7200}${LONG:-400}" bash') if False else s.replace('	B=$build timeout -k 10 400 bash','	B=$build timeout -k 10 "$file_timeout" bash')
-s=s.replace('build=${B:-build}\n','build=${B:-build}\n# LONG=1: the tests have more rounds (make check-long).\nfile_timeout=${LONG:+7200}\nfile_timeout=${file_timeout:-400}\n',1)
-open(p,'w').write(s)

@@ -50,7 +50,7 @@ test_g02_content() {
 	refused "byte order mark"
 	{ printf '[user:iris]\nisolate = yes\nhostname = '; head -c 10000000 /dev/zero | tr '\0' x; echo; } >"$HOST_CONF"
 	refused "10 MB line"
-	{ printf '[user:iris]\nisolate = yes\n'; yes '# x' | head -n 1000000; } >"$HOST_CONF"
+	{ printf '[user:iris]\nisolate = yes\n'; seq -f '# %.0f' 1000000; } >"$HOST_CONF"
 	refused "a million lines"
 	printf '[user:iris]\nisolate = yes' >"$HOST_CONF"
 	inside_or_refused 10 su iris -c 'readlink /proc/self/ns/mnt'

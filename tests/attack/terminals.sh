@@ -10,7 +10,8 @@ HIGH=0x100000000
 test_t01_t04_injection() {
 	local names=(tiocsti "tiocsti=$HIGH" tiocsti_orphan "tiocsti_orphan=$HIGH" tioclinux "tioclinux=$HIGH")
 	put_probes attack_terminals
-	as root -tt "$HOST_BUILD/probe/attack_terminals" "${names[@]}" </dev/null | tr -d '\r' >"$CASE_STATE/control"
+	# What is typed into the control's terminal is echoed before the next line.
+	as root -tt "$HOST_BUILD/probe/attack_terminals" "${names[@]}" </dev/null | tr -d '\r' | sed 's/^ *//' >"$CASE_STATE/control"
 	as iris -tt ./attack_terminals "${names[@]}" </dev/null | tr -d '\r' >"$CASE_STATE/inside"
 	attacks_compare 6
 }

@@ -14,13 +14,14 @@ snapshot_sysctls() {
 	sysctl -a 2>/dev/null | grep -vE "^($noisy)" | sed 's/^/sysctl /'
 }
 
-# Directories of cgroups that are empty, or where a process of this test host is: a process of another pid namespace
-# shows as 0, and is somebody else's.
+# Cgroups named after a session or a user that are empty, or where a process of this test host is: a process of another
+# pid namespace shows as 0, and is somebody else's.
 snapshot_cgroups() {
 	local directory
-	find /sys/fs/cgroup -mindepth 2 -type d 2>/dev/null | while read -r directory; do
-		grep -qsx 0 "$directory/cgroup.procs" || echo "cgroup $directory"
-	done
+	find /sys/fs/cgroup -type d \( -name '*cloister*' -o -name 'iris*' -o -name 'ivan*' -o -name 'nora*' \) 2>/dev/null |
+		while read -r directory; do
+			grep -qsx 0 "$directory/cgroup.procs" || echo "cgroup $directory"
+		done
 }
 
 # Loop devices of files on the test host's own file systems.
