@@ -42,8 +42,8 @@ test_g01_files() {
 # table: G02 | NUL, CRLF, BOM, 10 MB line, a million lines, twice the same key, unknown key | iris with a good one
 test_g02_content() {
 	local text
-	for text in '\0' 'isolate = yes\r' 'isolate = no' 'rotfs = /' 'bind' '= x' '[user:iris' 'isolate yes' '\x80\xff = 1'; do
-		printf "[user:iris]\nisolate = yes\n$text\n" >"$HOST_CONF"
+	for text in '\0000' 'isolate = yes\r' 'isolate = no' 'rotfs = /' 'bind' '= x' '[user:iris' 'isolate yes' '\x80\xff = 1'; do
+		printf '[user:iris]\nisolate = yes\n%b\n' "$text" >"$HOST_CONF"
 		refused "$text"
 	done
 	printf '\xef\xbb\xbf[user:iris]\nisolate = yes\n' >"$HOST_CONF"

@@ -161,7 +161,7 @@ test_r07_old_root_directories() {
 		touch "$ROOT/$name/file"
 		ln -s / "$ROOT/$name.link"
 	done
-	chown iris: "$ROOT"
+	chown iris: "$ROOT" "$ROOT"/{home,etc,run,tmp,dev,proc}
 	isolated "rootfs = $ROOT" 'writable = direct'
 	inside_or_refused 5 su iris -c "readlink /proc/self/ns/mnt; cat /.*/$CANARY /*/$CANARY"
 	want "inside" 1 "$INSIDE"
@@ -171,7 +171,8 @@ test_r07_old_root_directories() {
 # table: R09 | renameat2(RENAME_EXCHANGE) of a directory and a link while logins go on | root, by path: finds both
 test_r09_exchange_race() {
 	local i names='proc dev tmp run etc' name inside=0 exchangers=() seen
-	local rounds=$([ -n "${LONG-}" ] && echo 1000 || echo 60)
+	local rounds=${LONG:+1000}
+	rounds=${rounds:-60}
 	tree
 	chown iris: "$ROOT" "$ROOT"/*
 	isolated "rootfs = $ROOT" 'writable = direct'

@@ -13,8 +13,13 @@ CASE_TIMEOUT=${CASE_TIMEOUT:-120}
 
 CANARY=/etc/host-canary
 
-# The machine's own root, below the test host's mounts, cannot be written: a test that goes wrong must not reach it.
+# /etc is a copy, so that what is installed on the machine meanwhile is no difference. The machine's own root, below the
+# test host's mounts, cannot be written: a test that goes wrong (one did: umount(8) follows a link) must not reach it.
 set_up() {
+	cp -a /etc /run/etc-copy
+	mount -t tmpfs -o mode=0755 etc /etc
+	cp -a /run/etc-copy/. /etc/
+	rm -rf /run/etc-copy
 	mount -o remount,bind,ro /
 }
 

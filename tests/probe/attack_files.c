@@ -297,7 +297,8 @@ static int run_mknod(const char *argument)
 		return EINVAL;
 	if (mkdtemp(path) == NULL || chdir(path) < 0)
 		return errno;
-	int r = success(mknod("node", (mode_t)(type == 'b' ? S_IFBLK : S_IFCHR) | 0600, makedev(major_number, minor_number)));
+	int r = success(
+		mknod("node", (mode_t)(type == 'b' ? S_IFBLK : S_IFCHR) | 0600, makedev(major_number, minor_number)));
 	unlink("node");
 	rmdir(path);
 	return r;

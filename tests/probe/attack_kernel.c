@@ -72,8 +72,10 @@ static int run_bpf(const char *argument)
 
 static int run_perf(const char *argument)
 {
-	struct perf_event_attr attr = {
-		.type = PERF_TYPE_SOFTWARE, .size = sizeof(attr), .config = PERF_COUNT_SW_CPU_CLOCK, .exclude_kernel = 1};
+	struct perf_event_attr attr = {.type = PERF_TYPE_SOFTWARE,
+	                               .size = sizeof(attr),
+	                               .config = PERF_COUNT_SW_CPU_CLOCK,
+	                               .exclude_kernel = 1};
 
 	(void)argument;
 	return success(syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0));

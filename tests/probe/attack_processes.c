@@ -45,7 +45,8 @@ static int run_read_file(const char *argument)
 	return success(open(argument, O_RDONLY));
 }
 
-/* Seizes whatever has this uid, for eight seconds; argument: UID. 0 as soon as one was seized that is no child of ours. */
+/* Seizes whatever has this uid, for eight seconds; argument: UID. 0 as soon as one was seized that is no child of ours.
+ */
 static int run_seize_any(const char *argument)
 {
 	int end = 0;
@@ -172,8 +173,9 @@ static int say_gained(void)
 	struct __user_cap_data_struct data[2] = {0};
 
 	syscall(SYS_capget, &header, data);
-	puts(geteuid() != getuid() || getegid() != getgid() || (data[0].effective | data[1].effective) != 0 ? "gained"
-	                                                                                                   : "nothing");
+	puts(geteuid() != getuid() || getegid() != getgid() || (data[0].effective | data[1].effective) != 0
+	             ? "gained"
+	             : "nothing");
 	return 0;
 }
 

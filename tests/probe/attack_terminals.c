@@ -20,7 +20,8 @@ static int on_tty(unsigned long request, void *argument)
 
 	if (fd < 0)
 		return errno;
-	/* Past the C library, which takes an int in some. ENOTTY: this terminal knows no such thing, but one may ask. */
+	/* Past the C library, which takes an int in some. ENOTTY: this terminal knows no such thing, but one may ask.
+	 */
 	long r = syscall(SYS_ioctl, fd, request, argument);
 	return r < 0 && errno != ENOTTY && errno != EINVAL ? errno : 0;
 }
@@ -64,7 +65,8 @@ static int run_abstract(const char *argument)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	memcpy(address.sun_path + 1, argument, length);
-	return success(connect(fd, (struct sockaddr *)&address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + length)));
+	return success(connect(fd, (struct sockaddr *)&address,
+	                       (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + length)));
 }
 
 static int run_unix(const char *argument)
@@ -76,12 +78,9 @@ static int run_unix(const char *argument)
 	return success(connect(fd, (struct sockaddr *)&address, sizeof(address)));
 }
 
-static const struct attack attacks[] = {{"tiocsti", run_tiocsti},
-                                        {"tiocsti_orphan", run_tiocsti_orphan},
-                                        {"tioclinux", run_tioclinux},
-                                        {"abstract", run_abstract},
-                                        {"unix", run_unix},
-                                        {NULL, NULL}};
+static const struct attack attacks[] = {{"tiocsti", run_tiocsti},     {"tiocsti_orphan", run_tiocsti_orphan},
+                                        {"tioclinux", run_tioclinux}, {"abstract", run_abstract},
+                                        {"unix", run_unix},           {NULL, NULL}};
 
 /* As a shell, whatever its arguments are: open descriptors, where they lead, working directory. */
 static void first(void)
