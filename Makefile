@@ -126,6 +126,12 @@ compatibility: needs-check
 	@$(MAKE) --no-print-directory all tests
 	tests/run.sh >$(B)/check.output || true
 	tests/compatibility.sh $(B)/check.output >doc/compatibility.md
+# doc/attacks.md, likewise.
+.PHONY: attacks
+attacks: needs-check
+	@$(MAKE) --no-print-directory all tests
+	tests/run.sh >$(B)/check.output || true
+	tests/attacks.sh $(B)/check.output >doc/attacks.md
 bench: needs-check
 	@$(MAKE) --no-print-directory -s all
 	@tests/bench/bench.sh
@@ -133,11 +139,13 @@ check: needs-check
 	@$(MAKE) --no-print-directory all tests
 	@tests/run.sh
 
-# 10,000 random logins that are killed, closed or forgotten.
+# 10,000 random logins that are killed, closed or forgotten; 1,000 against a race; 2,000 kills; 100 logins at once.
 .PHONY: check-long
 check-long: needs-check
 	@$(MAKE) --no-print-directory all tests
 	@CLOISTER_LOGINS=10000 CLOISTER_LOGINS_TIMEOUT=3000 bash tests/login/shared_count.sh
+	@LONG=1 tests/run.sh 'rootfs.r09*'
+	@LONG=1 tests/run.sh 'crash.*'
 
 # ---- other gates ----
 .PHONY: asan lint format

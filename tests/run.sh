@@ -9,6 +9,9 @@ cd -- "$(dirname -- "$0")/.." || exit 1
 
 pattern=${1-}
 build=${B:-build}
+# LONG=1: some tests have more rounds (make check-long).
+file_timeout=${LONG:+7200}
+file_timeout=${file_timeout:-400}
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 
@@ -62,9 +65,9 @@ run_file() {
 		selected "$name" "${test#test_}" && tests+=("${test#test_}")
 	done
 	[ ${#tests[@]} -gt 0 ] || return 0
-	# A file of tests within ten minutes, the one that makes a tree of packages within half an hour.
-	local limit=600
-	[ "$name" != debian13 ] || limit=1800
+	# The one that makes a tree of packages takes longer.
+	local limit=$file_timeout
+	[ "$name" != debian13 ] || limit=$((3 * file_timeout))
 	B=$build timeout -k 10 "$limit" bash "$file" "${tests[@]}" >"$results/$name" 2>&1 </dev/null || status=$?
 	# Each test that was asked for must have answered: a file that broke in the middle is a failure.
 	for test in "${tests[@]}"; do

@@ -1,10 +1,9 @@
 #!/bin/bash
 # Parts that die at any moment, exhausted resources, many at once. Long versions with LONG=1 (make check-long).
 set -u
-. "$(dirname -- "$0")/../lib/attack.sh"
-
 CASE_TIMEOUT=${LONG:+3600}
 CASE_TIMEOUT=${CASE_TIMEOUT:-120}
+. "$(dirname -- "$0")/../lib/attack.sh"
 
 # table: S01 | SIGKILL of a random part (monitor, child, init, shell) at a random moment: 25 times, 2,000 with LONG=1 | none: what is asked for is that nothing is left
 test_s01_random_kills() {

@@ -2,6 +2,8 @@
 # A rootfs that the user made, with every trick at every place that a session is mounted on. Each login is either refused or
 # inside, ends within five seconds, and the host's /etc and /root stay as they are (the snapshot looks at every inode).
 set -u
+CASE_TIMEOUT=${LONG:+3600}
+CASE_TIMEOUT=${CASE_TIMEOUT:-120}
 . "$(dirname -- "$0")/../lib/attack.sh"
 
 TRICKS='absolute relative dangling loop fifo socket file closed mount others root_link'
