@@ -5,72 +5,7 @@ set -u
 CASE_TIMEOUT=${LONG:+3600}
 CASE_TIMEOUT=${CASE_TIMEOUT:-120}
 . "$(dirname -- "$0")/../lib/attack.sh"
-
-TRICKS='absolute relative dangling loop fifo socket file closed mount others root_link'
-
-# trick NAME PATH: puts it at PATH of the rootfs.
-trick() {
-	local at=$ROOT/$2
-	rm -rf "$at"
-	mkdir -p "$(dirname "$at")"
-	case $1 in
-	absolute) ln -s /etc "$at" ;;
-	root_link) ln -s / "$at" ;;
-	relative) ln -s ../../../../../../../../etc "$at" ;;
-	dangling) ln -s /nowhere/at/all "$at" ;;
-	loop) ln -s "$(basename "$at")" "$at" ;;
-	fifo) mkfifo "$at" ;;
-	socket) perl -e 'use Socket; socket(my $s, AF_UNIX, SOCK_STREAM, 0); bind($s, pack_sockaddr_un($ARGV[0])) or die' "$at" ;;
-	file) echo content >"$at" ;;
-	closed) mkdir -m 0000 "$at" ;;
-	mount) mkdir "$at" && mount -t tmpfs trick "$at" ;;
-	others) mkdir "$at" && chown -h ivan: "$at" ;;
-	esac
-	case $1 in
-	mount | others) ;;
-	*) chown -h iris: "$at" ;;
-	esac
-}
-
-# logins PATH...: every trick at PATH, in a rootfs of iris's own that is written directly, and below an overlay.
-logins() {
-	local path name mode inside=0 refused=0
-	for path in "$@"; do
-		for mode in direct overlay; do
-			for name in $TRICKS; do
-				tree
-				# Not -R: hundreds of links.
-				chown iris: "$ROOT" "$ROOT"/{bin,etc,proc,dev,sys,tmp,run,home,root,usr,var}
-				trick "$name" "$path"
-				isolate iris "rootfs = $ROOT" "writable = $mode"
-				inside_or_refused 5 su iris -c "readlink /proc/self/ns/mnt; cat $CANARY; touch /$path/made /tmp/made"
-				[ "$INSIDE" -eq 1 ] && inside=$((inside + 1)) || refused=$((refused + 1))
-				# By what the trick is: at the place of a link, umount(8) would follow it.
-				[ "$name" != mount ] || umount "$ROOT/$path"
-				[ ! -e /tmp/made ] || fail "$path, $mode, $name: the host's /tmp was written"
-			done
-			rm -rf /var/lib/cloister/*
-		done
-	done
-	echo "$inside inside, $refused refused"
-	[ "$inside" -gt 0 ] || fail "not one login was inside"
-	rm -rf "${ROOT:?}"
-	snapshot_matches_files
-}
-
-# The configuration was set anew for each login: only files outside of it are compared here, all the rest at the end.
-snapshot_matches_files() {
-	local now
-	now=$(snapshot_files | grep -vE ' (/etc/cloister|/etc/cloister/cloister.conf)( |$)' | md5sum)
-	want "files of /etc and /root" "$FILES_BEFORE" "$now"
-	snapshot_before
-}
-
-case_before() {
-	echo "host canary" >"$CANARY"
-	FILES_BEFORE=$(snapshot_files | grep -vE ' (/etc/cloister|/etc/cloister/cloister.conf)( |$)' | md5sum)
-	snapshot_before
-}
+. "$(dirname -- "$0")/../lib/tricks.sh"
 
 # What the tricks are worth: the same places followed by root, as a set-up that resolves paths would.
 # table: R01, R02 | control: mount(8) at these places lands on the host | root
@@ -95,35 +30,6 @@ test_r01_proc() {
 # table: R02 | rootfs/dev likewise (CVE-2026-41579) | root, by path
 test_r02_dev() {
 	logins dev
-}
-
-# /dev is always a fresh tmpfs: what was planted below it never counts.
-# table: R03 | rootfs/dev/pts, null, ptmx, console, shm | root, by path
-test_r03_below_dev() {
-	TRICKS='absolute fifo file closed'
-	logins dev/pts dev/null dev/ptmx dev/console dev/shm
-}
-
-# table: R04 | rootfs/sys, /tmp, /run | root, by path
-test_r04_sys_tmp_run() {
-	TRICKS='absolute relative dangling loop fifo file closed mount others'
-	logins tmp run
-	TRICKS='absolute fifo'
-	logins sys
-}
-
-# table: R04 | rootfs/etc, /etc/resolv.conf, /etc/passwd | root, by path
-# table: R08 | a FIFO at each of these places: the login ends within five seconds | root: opening it blocks
-test_r04_r08_etc() {
-	logins etc
-	TRICKS='absolute relative dangling loop fifo socket file closed'
-	logins etc/resolv.conf etc/passwd
-}
-
-# table: R06 | the home's place in the rootfs; a component of it | root, by path
-test_r06_home_in_the_rootfs() {
-	TRICKS='absolute relative dangling fifo file closed others'
-	logins home home/iris
 }
 
 # table: R06 | the home of /etc/passwd is a link to /root | root, by path
