@@ -11,7 +11,7 @@ pattern=${1-}
 build=${B:-build}
 # LONG=1: some tests have more rounds (make check-long).
 file_timeout=${LONG:+7200}
-file_timeout=${file_timeout:-400}
+file_timeout=${file_timeout:-600}
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 
