@@ -102,7 +102,6 @@ print("up", flush=True); time.sleep(20)'
 	session_down
 }
 
-# table: Z07 | the quota of keys (kernel.keys.maxkeys, 200) of the id that is root of a session | not applicable: no test, since it would fail: two keyrings a session count against one id, which all users of the range 1879048192 have in common
 # table: Z08 | zombies: init reaps what its parents leave | none: they must be gone
 test_z08_zombies() {
 	want "zombies" 0 "$(on iris 'i=0; while [ $i -lt 200 ]; do (sleep 0.01 &) ; i=$((i+1)); done; sleep 1.5; ps -e -o stat= | grep -c ^Z; true')"
