@@ -113,7 +113,7 @@ static int descriptors(void)
 	for (int tries = 0; tries < 500 && n != 1; tries++, pause_for(10)) {
 		n = -2;
 		FILE *pids = popen("pgrep -x cloister-init", "r");
-		if (pids == NULL || fscanf(pids, "%200s", target) != 1)
+		if (pids == NULL || fscanf(pids, "%63s", target) != 1)
 			return -1;
 		pclose(pids);
 		snprintf(path, sizeof(path), "/proc/%s/fd", target);
