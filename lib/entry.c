@@ -122,13 +122,11 @@ static int shed_privileges(const struct cloister_entry *entry, const char **step
 	*step = "capabilities";
 	if (entry->login_program)
 		keep |= CAP_BIT(CAP_SETUID) | CAP_BIT(CAP_SETGID);
-	if (entry->login_program && entry->reopens_terminal && !session->root_inside)
-		keep |= CAP_BIT(CAP_DAC_OVERRIDE);
 	r = cloister_set_capabilities(keep, false);
 	if (r < 0)
 		return r;
-	/* With users = root the terminal's group is not mapped, and no capability helps: the owner opens it. */
-	if (entry->login_program && entry->reopens_terminal && session->root_inside)
+	/* The terminal's group is not mapped, and no capability helps (user_namespaces(7)): its owner opens it. */
+	if (entry->login_program && entry->reopens_terminal)
 		syscall(SYS_setfsuid, session->uid);
 	/* Landlock and seccomp want no_new_privs or a capability that is gone by now. */
 	*step = "no_new_privs";

@@ -130,7 +130,7 @@ static int plan_ids(struct cloister_plan *plan, const struct cloister_policy *po
                     const struct cloister_account *account, const struct cloister_plan_facts *facts,
                     struct cloister_error *err)
 {
-	uint32_t groups[CLOISTER_ID_EXTENTS_MAX + 1];
+	uint32_t groups[CLOISTER_ID_EXTENTS_MAX];
 	uint32_t uid = account->uid;
 	size_t n_uids = 1, n_groups = 1;
 
@@ -142,15 +142,8 @@ static int plan_ids(struct cloister_plan *plan, const struct cloister_policy *po
 		return 0;
 	}
 	/* newgidmap(1) and the kernel let an unprivileged process map no group but its own primary one. */
-	if (facts->privileged) {
+	if (facts->privileged)
 		n_groups = cloister_ids_own_groups(account, groups, CLOISTER_ID_EXTENTS_MAX);
-		/* Terminals belong to it: no capability of the session's counts for a file whose group is not mapped
-		 * (user_namespaces(7)), and util-linux' login opens one that is the user's before it is the user. Not
-		 * where the user writes what the session's root loads: a set-group-ID file in the home would be left of
-		 * it, and every terminal of the host be open to the host's users. */
-		if (!plan->root_inside)
-			groups[n_groups++] = CLOISTER_TTY_GID;
-	}
 	/* Root's own session: uid 0 inside is an unprivileged id outside like any other's. */
 	if (uid == 0)
 		n_uids = n_groups = 0;

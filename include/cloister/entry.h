@@ -13,8 +13,8 @@ struct cloister_entry {
 	/* The child still has its own setuid(2) to do: it keeps CAP_SETUID and CAP_SETGID of the session's user
 	 * namespace for it. */
 	bool login_program;
-	/* It opens the user's terminal by its name before that setuid(2), as util-linux' login does: it keeps
-	 * CAP_DAC_OVERRIDE as well. */
+	/* It opens the user's terminal by its name before that setuid(2), as util-linux' login does: it does so
+	 * with the file system id of the user, whose the terminal is. */
 	bool reopens_terminal;
 	const struct cloister_own_terminal *terminal; /* bound for this login alone; NULL: none */
 	int pty;          /* number of the session's pty that becomes the controlling terminal; -1: none */

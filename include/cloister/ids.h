@@ -17,8 +17,6 @@
 #define CLOISTER_FIRST_USER_GID 1000
 /* users = root: where the session's user namespace has the id of the range that the user's own hides. */
 #define CLOISTER_ID_SPARE 4294901760U
-/* Group tty; Debian's number, and devpts' in every distribution. */
-#define CLOISTER_TTY_GID 5
 
 struct cloister_id_extent {
 	uint32_t inside;

@@ -73,4 +73,16 @@ test_users_host_is_refused_where_only_etc_is_the_users() {
 	want "status" 0 "$(status on iris true)"
 }
 
+# What the session's root, such a library, makes is on the host's disk: with a group of the host's it could be a
+# set-group-ID program of that group's for whoever finds it (tty: every terminal of the machine).
+test_no_group_of_the_host_is_mapped() {
+	local map
+	isolate iris
+	for map in "$(on iris cat /proc/self/gid_map)" "$(timeout 20 su -l iris -c 'cat /proc/self/gid_map' </dev/null)" \
+		"$(printf 'cat /proc/self/gid_map >~/map\nexit\n' | timeout 20 script -qec 'login -f iris' /dev/null >/dev/null
+			cat /home/iris/map)"; do
+		want "lines" "$(id -g iris)" "$(awk '$2 < 100000 {print $2}' <<<"$map" | xargs)"
+	done
+}
+
 run_cases "$@"
