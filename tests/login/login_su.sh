@@ -48,8 +48,13 @@ test_supplementary_groups() {
 		want "$user: su" "$groups" "$(timeout 20 su -l "$user" -c 'id -Gn; id -gn >~/gid' </dev/null | tr ' ' '\n' | sort | xargs)"
 		want "$user: su, gid" "$user" "$(cat "/home/$user/gid")"
 		want "$user: runuser" "$groups" "$(timeout 20 runuser -l "$user" -c 'id -Gn' </dev/null | tr ' ' '\n' | sort | xargs)"
-		want "$user: login" "$groups" "$(printf 'id -Gn >~/groups; id -gn >~/gid\nexit\n' |
-			timeout 20 script -qec "login -f $user" /dev/null >/dev/null && tr ' ' '\n' <"/home/$user/groups" | sort | xargs)"
+		talk_pty "login -f $user" <<-'END'
+			send "id -Gn >~/groups; id -gn >~/gid; echo do''ne\r"
+			wait_for {done}
+			send "exit 0\r"
+			expect eof
+		END
+		want "$user: login" "$groups" "$(tr ' ' '\n' <"/home/$user/groups" | sort | xargs)"
 		want "$user: login, gid" "$user" "$(cat "/home/$user/gid")"
 	done
 }
