@@ -16,7 +16,7 @@ static int compare_ids(const void *left, const void *right)
 	return a < b ? -1 : a > b;
 }
 
-static int add_extent(struct cloister_id_map *map, uint32_t inside, uint32_t outside, uint32_t count)
+int cloister_id_map_add(struct cloister_id_map *map, uint32_t inside, uint32_t outside, uint32_t count)
 {
 	if (count == 0)
 		return 0;
@@ -52,16 +52,16 @@ int cloister_id_map_keep(const uint32_t *own, size_t n_own, uint32_t base, uint3
 		if (next < count) {
 			uint32_t end = id < count ? id : count;
 
-			r = add_extent(&result, next, base + next, end - next);
+			r = cloister_id_map_add(&result, next, base + next, end - next);
 			next = end;
 		}
 		if (r == 0)
-			r = add_extent(&result, id, id, 1);
+			r = cloister_id_map_add(&result, id, id, 1);
 		if (id < count)
 			next = id + 1;
 	}
 	if (r == 0 && next < count)
-		r = add_extent(&result, next, base + next, count - next);
+		r = cloister_id_map_add(&result, next, base + next, count - next);
 	if (r < 0)
 		return cloister_fail(err, -r, "ids", NULL, "%zu ids of the user need more than %d lines of an id map",
 		                     n_own, CLOISTER_ID_EXTENTS_MAX);

@@ -5,16 +5,6 @@
 
 #include "cloister/ids.h"
 
-static int add_extent(struct cloister_id_map *map, uint32_t inside, uint32_t outside, uint32_t count)
-{
-	if (count == 0)
-		return 0;
-	if (map->n == CLOISTER_ID_EXTENTS_MAX)
-		return -E2BIG;
-	map->extents[map->n++] = (struct cloister_id_extent){inside, outside, count};
-	return 0;
-}
-
 /* The user's own number is free inside, and stands for the id of the range that the outer map hides behind it. */
 static int add_spare(uint32_t own, uint32_t base, uint32_t count, struct cloister_id_map *outer)
 {
@@ -22,23 +12,23 @@ static int add_spare(uint32_t own, uint32_t base, uint32_t count, struct cloiste
 		if (outer->extents[i].inside >= CLOISTER_ID_SPARE)
 			return -ERANGE;
 	}
-	return own < count ? add_extent(outer, CLOISTER_ID_SPARE, base + own, 1) : 0;
+	return own < count ? cloister_id_map_add(outer, CLOISTER_ID_SPARE, base + own, 1) : 0;
 }
 
 /* Line by line, since a line of a map must lie in one of the parent's (user_namespaces(7)). */
 static int fill_inner(uint32_t own, uint32_t count, const struct cloister_id_map *outer, struct cloister_id_map *inner)
 {
-	int r = add_extent(inner, 0, own, 1);
+	int r = cloister_id_map_add(inner, 0, own, 1);
 
 	for (size_t i = 0; i < outer->n && r == 0; i++) {
 		const struct cloister_id_extent *extent = &outer->extents[i];
 
 		if (extent->inside == own)
-			r = own < count ? add_extent(inner, own, CLOISTER_ID_SPARE, 1) : 0;
+			r = own < count ? cloister_id_map_add(inner, own, CLOISTER_ID_SPARE, 1) : 0;
 		else if (extent->inside == 0)
-			r = add_extent(inner, 1, 1, extent->count - 1);
+			r = cloister_id_map_add(inner, 1, 1, extent->count - 1);
 		else
-			r = add_extent(inner, extent->inside, extent->inside, extent->count);
+			r = cloister_id_map_add(inner, extent->inside, extent->inside, extent->count);
 	}
 	return r;
 }

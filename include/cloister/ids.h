@@ -54,6 +54,9 @@ int cloister_id_map_keep(const uint32_t *own, size_t n_own, uint32_t base, uint3
 int cloister_id_map_root(uint32_t own, uint32_t base, uint32_t count, struct cloister_id_map *outer,
                          struct cloister_id_map *inner, struct cloister_error *err);
 
+/* Adds a line to a map; none where count is 0. 0, or -E2BIG when the kernel would not take so many. */
+int cloister_id_map_add(struct cloister_id_map *map, uint32_t inside, uint32_t outside, uint32_t count);
+
 /* Writes the map as uid_map's lines. Returns the length, or -ENOSPC. */
 ssize_t cloister_id_map_text(const struct cloister_id_map *map, char *buffer, size_t size);
 
