@@ -17,7 +17,9 @@ talk_pty() {
 			}
 			set stty_init "rows 24 columns 80"
 		END
-		echo "spawn -noecho $1"
+		# A shell keeps the terminal open: util-linux's login(1) closes it, vhangup(2)s and opens it anew, and a read of
+		# the master in that moment is the end of the file.
+		echo "spawn -noecho sh -c {trap '' HUP; $1; :}"
 		cat <<-'END'
 			wait_for {[$] $}
 			send "PS1='REA''DY> '\r"
