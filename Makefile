@@ -42,11 +42,12 @@ INIT_SRC := $(sort $(wildcard init/*.c))
 PAM_SRC := $(sort $(wildcard pam_module/*.c))
 SHELL_SRC := $(sort $(wildcard shell/*.c))
 CLI_SRC := $(sort $(wildcard cli/*.c))
+IMAGE_SRC := $(sort $(wildcard image/*.c))
 UNIT_SRC := $(sort $(wildcard tests/unit/*_test.c))
 PROBE_SRC := $(sort $(wildcard tests/probe/*.c))
 objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
-PROGRAMS := $(B)/pam_cloister.so $(B)/cloister-sh $(B)/cloister $(B)/cloister-init
+PROGRAMS := $(B)/pam_cloister.so $(B)/cloister-sh $(B)/cloister $(B)/cloister-image $(B)/cloister-init
 MAN_SRC := $(sort $(wildcard doc/*.scd))
 MAN := $(patsubst doc/%.scd,$(B)/man/%,$(MAN_SRC))
 
@@ -74,6 +75,10 @@ $(B)/cloister-sh: $(call objects,$(SHELL_SRC)) $(B)/libcloister.a
 	$(CC) $(ALL_CFLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ -lcap -lseccomp -lsubid
 
 $(B)/cloister: $(call objects,$(CLI_SRC)) $(B)/libcloister.a
+	$(CC) $(ALL_CFLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ -lcap -lseccomp -lsubid -ljson-c
+
+# Apart, for the libraries behind it: a loader takes 10 ms for them, and no session is started by a program that has them.
+$(B)/cloister-image: $(call objects,$(IMAGE_SRC)) $(B)/libcloister.a
 	$(CC) $(ALL_CFLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ -lcap -lseccomp -lsubid -ljson-c -larchive -lcrypto
 
 # ---- manual pages ----
@@ -88,8 +93,8 @@ UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SRC))
 $(B)/tests/%_test: $(B)/obj/tests/unit/%_test.o $(B)/libcloister.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka -lcap -lseccomp -lsubid -ljson-c -lpam
-# The parts of the CLI that only compute.
-$(B)/tests/image_test: $(call objects,cli/image_names.c cli/image_manifest.c cli/image_json.c)
+# The parts that only compute.
+$(B)/tests/image_test: $(call objects,image/names.c image/manifest.c image/json.c)
 # Small static programs that tests run inside a rootfs.
 PROBES := $(patsubst tests/probe/%.c,$(B)/probe/%,$(PROBE_SRC))
 $(B)/probe/%: tests/probe/%.c $(wildcard tests/probe/*.h) Makefile
@@ -167,6 +172,7 @@ install: all
 	$(INSTALL) -D -m 0755 $(B)/cloister-sh $(DESTDIR)$(PREFIX)/bin/cloister-sh
 	$(INSTALL) -D -m 0755 $(B)/cloister $(DESTDIR)$(PREFIX)/bin/cloister
 	$(INSTALL) -D -m 0755 $(B)/cloister-init $(DESTDIR)$(LIBEXECDIR)/cloister-init
+	$(INSTALL) -D -m 0755 $(B)/cloister-image $(DESTDIR)$(LIBEXECDIR)/cloister-image
 	test -e $(DESTDIR)$(SYSCONFDIR)/cloister/cloister.conf || \
 		$(INSTALL) -D -m 0644 conf/cloister.conf $(DESTDIR)$(SYSCONFDIR)/cloister/cloister.conf
 	$(INSTALL) -d -m 0755 $(DESTDIR)$(SYSCONFDIR)/cloister/cloister.conf.d
@@ -178,7 +184,8 @@ install: all
 # The configuration and users' overlays stay: they are the administrator's.
 uninstall:
 	rm -f $(DESTDIR)$(LIBDIR)/security/pam_cloister.so $(DESTDIR)$(PREFIX)/bin/cloister-sh $(DESTDIR)$(PREFIX)/bin/cloister \
-		$(DESTDIR)$(LIBEXECDIR)/cloister-init $(DESTDIR)$(PREFIX)/share/bash-completion/completions/cloister
+		$(DESTDIR)$(LIBEXECDIR)/cloister-init $(DESTDIR)$(LIBEXECDIR)/cloister-image \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/cloister
 	-rmdir $(DESTDIR)$(LIBEXECDIR) 2>/dev/null
 	for page in $(notdir $(MAN)); do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$$page; done
 

@@ -44,8 +44,8 @@ int cli_fail(const struct cloister_error *err);
  */
 int cli_options_parse(int argc, char **argv, const char *usage, bool anywhere, struct cli_options *options);
 
-/* The path of cloister-init for this program. */
-int cli_init_path(char *path, size_t size);
+/* The path of another program of ours ("cloister-init"). */
+int cli_program_path(const char *name, char *path, size_t size);
 
 /*
  * Runs a command (a NULL-terminated list), or the user's login shell when it is empty, in the session that `what` says

@@ -48,7 +48,7 @@ static int enter(const struct cloister_registered *registered, char **command, i
 		return r;
 	/* The caller's terminal, root's, stays outside. */
 	plan->terminal = CLOISTER_TERMINAL_RELAY;
-	r = cli_init_path(init_path, sizeof(init_path));
+	r = cli_program_path("cloister-init", init_path, sizeof(init_path));
 	if (r < 0)
 		r = cloister_fail(err, -r, "init", NULL, "cannot tell where cloister-init is");
 	else

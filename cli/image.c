@@ -1,154 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* cloister image: import, ls, rm. */
+/* cloister image: a program of its own, for the sake of the libraries that it needs. */
 #include <errno.h>
-#include <getopt.h>
-#include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
-#include "cloister/number.h"
-#include "image_import.h"
-#include "image_list.h"
-#include "image_names.h"
-#include "image_store.h"
-
-static const char usage[] =
-	"usage: cloister image import [--replace] [--ref TAG] [--max-size BYTES] [--max-files N] [--quiet] SOURCE "
-	"NAME\n"
-	"       cloister image ls [--json]\n"
-	"       cloister image rm NAME\n"
-	"SOURCE is a tarball (plain, gzip, xz, zstd, bzip2), an archive of `docker save`, an OCI layout (a directory "
-	"or a\n"
-	"tar of one), or - for a tarball on standard input. The line for cloister.conf is printed at the end.\n";
-
-enum option_letter { OPTION_REPLACE = 256, OPTION_REF, OPTION_MAX_SIZE, OPTION_MAX_FILES, OPTION_QUIET, OPTION_JSON };
-
-struct image_options {
-	struct image_import_options import;
-	bool json;
-};
-
-static int usage_error(const char *text)
-{
-	fprintf(stderr, "cloister: image: %s\n%s", text, usage);
-	return -1;
-}
-
-static int parse_number(const char *text, uint64_t *number)
-{
-	return cloister_number_parse(text, strlen(text), number) < 0 || *number == 0
-	               ? usage_error("a limit is a number, in bytes or files, above 0")
-	               : 0;
-}
-
-/* The index of the first other argument, or -1 after saying what is wrong. */
-static int parse(int argc, char **argv, struct image_options *options)
-{
-	static const struct option names[] = {{"replace", no_argument, NULL, OPTION_REPLACE},
-	                                      {"ref", required_argument, NULL, OPTION_REF},
-	                                      {"max-size", required_argument, NULL, OPTION_MAX_SIZE},
-	                                      {"max-files", required_argument, NULL, OPTION_MAX_FILES},
-	                                      {"quiet", no_argument, NULL, OPTION_QUIET},
-	                                      {"json", no_argument, NULL, OPTION_JSON},
-	                                      {"help", no_argument, NULL, 'h'},
-	                                      {NULL, 0, NULL, 0}};
-	int option, r = 0;
-
-	*options = (struct image_options){
-		.import = {.max_bytes = IMAGE_MAX_BYTES_DEFAULT, .max_entries = IMAGE_MAX_ENTRIES_DEFAULT}};
-	while (r == 0 && (option = getopt_long(argc, argv, "h", names, NULL)) != -1) {
-		switch (option) {
-		case OPTION_REPLACE:
-			options->import.replace = true;
-			break;
-		case OPTION_REF:
-			options->import.reference = optarg;
-			break;
-		case OPTION_MAX_SIZE:
-			r = parse_number(optarg, &options->import.max_bytes);
-			break;
-		case OPTION_MAX_FILES:
-			r = parse_number(optarg, &options->import.max_entries);
-			break;
-		case OPTION_QUIET:
-			options->import.quiet = true;
-			break;
-		case OPTION_JSON:
-			options->json = true;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			exit(0);
-		default:
-			fputs(usage, stderr);
-			return -1;
-		}
-	}
-	return r < 0 ? r : optind;
-}
-
-static int check_name(const char *name, struct cloister_error *err)
-{
-	return image_name_is_valid(name) ? 0
-	                                 : cloister_fail(err, EINVAL, "images", name,
-	                                                 "a name is a letter or digit, then letters, digits, \".\", "
-	                                                 "\"_\" and \"-\", at most %d in all",
-	                                                 IMAGE_NAME_MAX);
-}
-
-static int verb_import(char **arguments, struct image_options *options, struct cloister_error *err)
-{
-	options->import.source = arguments[0];
-	options->import.name = arguments[1];
-	int r = check_name(arguments[1], err);
-	return r < 0 ? r : image_import(&options->import, err);
-}
-
-static int verb_ls(char **arguments, struct image_options *options, struct cloister_error *err)
-{
-	(void)arguments;
-	return image_list(options->json, err);
-}
-
-static int verb_rm(char **arguments, struct image_options *options, struct cloister_error *err)
-{
-	struct image_store store;
-
-	(void)options;
-	int r = check_name(arguments[0], err);
-	if (r == 0)
-		r = image_store_open(&store, false, err);
-	if (r < 0)
-		return r;
-	r = image_store_lock(&store, err);
-	if (r == 0)
-		r = image_store_remove(&store, arguments[0], err);
-	image_store_close(&store);
-	return r;
-}
 
 int cli_image(int argc, char **argv)
 {
-	static const struct {
-		const char *name;
-		int arguments;
-		int (*function)(char **arguments, struct image_options *options, struct cloister_error *err);
-	} verbs[] = {{"import", 2, verb_import}, {"ls", 0, verb_ls}, {"rm", 1, verb_rm}};
-	struct image_options options;
+	char path[PATH_MAX];
 	struct cloister_error err = {0};
 
-	int first = parse(argc, argv, &options);
-	if (first < 0)
-		return CLI_FAILED;
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs) && first < argc; i++) {
-		if (strcmp(argv[first], verbs[i].name) != 0)
-			continue;
-		if (argc - first - 1 != verbs[i].arguments)
-			break;
-		return verbs[i].function(argv + first + 1, &options, &err) < 0 ? cli_fail(&err) : 0;
+	(void)argc;
+	int r = cli_program_path("cloister-image", path, sizeof(path));
+	if (r < 0) {
+		cloister_fail(&err, -r, "image", "cloister-image", "cannot find");
+		return cli_fail(&err);
 	}
-	usage_error(first < argc ? "not understood" : "import, ls or rm?");
-	return CLI_FAILED;
+	execv(path, argv);
+	cloister_fail(&err, errno, "image", path, "cannot start");
+	return cli_fail(&err);
 }

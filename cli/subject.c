@@ -64,7 +64,7 @@ int cli_options_parse(int argc, char **argv, const char *usage, bool anywhere, s
 	return optind;
 }
 
-int cli_init_path(char *path, size_t size)
+int cli_program_path(const char *name, char *path, size_t size)
 {
 	char self[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -72,7 +72,7 @@ int cli_init_path(char *path, size_t size)
 	if (n < 0)
 		return -errno;
 	self[n] = '\0';
-	return cloister_init_path(self, path, size);
+	return cloister_program_path(name, self, path, size);
 }
 
 /* The options as one more section of the user's own, after the files. */
@@ -128,7 +128,7 @@ int cli_subject_plan(struct cli_subject *subject, bool shell_check, struct clois
 	                                    .image = cloister_rootfs_is_file(subject->policy->rootfs, geteuid() == 0),
 	                                    .shell_check = shell_check};
 
-	int r = cli_init_path(subject->init_path, sizeof(subject->init_path));
+	int r = cli_program_path("cloister-init", subject->init_path, sizeof(subject->init_path));
 	if (r < 0)
 		return cloister_fail(err, -r, "init", NULL, "cannot tell where cloister-init is");
 	struct cloister_mount_table _cleanup_mount_table_ *mounts = NULL;

@@ -38,17 +38,17 @@ int cloister_session_new_id(const char *user, char id[CLOISTER_SESSION_ID_MAX])
 	return 0;
 }
 
-int cloister_init_path(const char *beside, char *path, size_t size)
+int cloister_program_path(const char *name, const char *beside, char *path, size_t size)
 {
 	const char *slash = beside != NULL ? strrchr(beside, '/') : NULL;
 
 	if (slash != NULL) {
-		int n = snprintf(path, size, "%.*s/cloister-init", (int)(slash - beside), beside);
+		int n = snprintf(path, size, "%.*s/%s", (int)(slash - beside), beside, name);
 
 		if (n > 0 && (size_t)n < size && access(path, F_OK) == 0)
 			return 0;
 	}
-	int n = snprintf(path, size, "%s/cloister-init", CLOISTER_LIBEXECDIR);
+	int n = snprintf(path, size, "%s/%s", CLOISTER_LIBEXECDIR, name);
 	return n > 0 && (size_t)n < size ? 0 : -ENAMETOOLONG;
 }
 

@@ -36,7 +36,7 @@ int cloister_session_start_registered(const struct cloister_plan *plan, const ch
 	struct cloister_session_options options = {.init_path = init_path, .devpts = devpts, .shared_root = -1};
 	struct cloister_session *session = NULL;
 	struct cloister_image _cleanup_image_ image = CLOISTER_IMAGE_NONE;
-	int _cleanup_close_ lock = -1, shared = -1;
+	int _cleanup_close_ lock = -1, shared = -1, hold = -1;
 
 	if (*plan->state != '\0') {
 		lock = lock_state(plan, err);
@@ -50,7 +50,9 @@ int cloister_session_start_registered(const struct cloister_plan *plan, const ch
 	cloister_registry_sweep(plan->user);
 	cloister_registry_sweep_logins(plan->user);
 	/* After the overlay's lock, always in this order. */
-	int r = cloister_image_prepare(plan, options.shared_root >= 0, &image, err);
+	int r = cloister_image_hold(plan, &hold, err);
+	if (r == 0)
+		r = cloister_image_prepare(plan, options.shared_root >= 0, &image, err);
 	if (r < 0)
 		return r;
 	if (cloister_plan_image(plan) != NULL)

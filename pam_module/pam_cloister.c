@@ -74,7 +74,7 @@ static int find_init(char *path, size_t size)
 	Dl_info info;
 	const char *beside = dladdr((void *)(uintptr_t)&find_init, &info) != 0 ? info.dli_fname : NULL;
 
-	return cloister_init_path(beside, path, size);
+	return cloister_program_path("cloister-init", beside, path, size);
 }
 
 static const struct cloister_program *find_program(pam_handle_t *pamh, const struct cloister_policy *policy)

@@ -52,7 +52,7 @@ static int find_init(char *path, size_t size)
 	if (n < 0)
 		return -errno;
 	self[n] = '\0';
-	return cloister_init_path(self, path, size);
+	return cloister_program_path("cloister-init", self, path, size);
 }
 
 static int make_plan(const struct cloister_policy *policy, const struct cloister_account *account,

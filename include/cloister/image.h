@@ -13,6 +13,9 @@
 #include "cloister/error.h"
 #include "cloister/plan.h"
 
+/* Where `cloister image import` puts them: NAME/rootfs each. */
+#define CLOISTER_IMAGE_DIRECTORY "/var/lib/cloister/images"
+
 struct cloister_image {
 	const char *type;  /* of the file system: "erofs", "squashfs" */
 	char identity[80]; /* device, inode, size and time of last change: a replaced or changed file is another image
@@ -45,6 +48,14 @@ int cloister_image_open(const char *path, struct cloister_image *image, struct c
  */
 int cloister_image_prepare(const struct cloister_plan *plan, bool found_only, struct cloister_image *image,
                            struct cloister_error *err);
+
+/*
+ * A shared lock on the directory of an imported image that a plan's rootfs is in (`cloister image import`; nobody but
+ * root can open it), for as long as its session cannot be found in the registry: `cloister image rm` and `--replace`
+ * wait for it, and hold it off, at most for the plan's timeout, while they look. *hold is the descriptor, the caller's
+ * to close; -1 when the rootfs is no such image. Returns 0 or -errno.
+ */
+int cloister_image_hold(const struct cloister_plan *plan, int *hold, struct cloister_error *err);
 
 /* A new detached mount of the image, for one session: read-only, nosuid, nodev. A descriptor or -errno. */
 int cloister_image_lower(const struct cloister_image *image, const char *path, struct cloister_error *err);

@@ -88,8 +88,8 @@ bool cloister_session_reap(struct cloister_session *session, int milliseconds);
 /* Closes what the caller holds of the session and frees it; in a forked child that is all that may be done. */
 void cloister_session_free(struct cloister_session *session);
 
-/* Where cloister-init is: beside the calling program or module (a build tree) if it is there, else where it is
- * installed. */
-int cloister_init_path(const char *beside, char *path, size_t size);
+/* Where a program of ours is (its name: "cloister-init"): beside the calling program or module (a build tree) if it is
+ * there, else where it is installed. */
+int cloister_program_path(const char *name, const char *beside, char *path, size_t size);
 
 #endif

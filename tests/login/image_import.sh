@@ -327,6 +327,45 @@ test_an_image_in_use() {
 	want "gone" "" "$(ls -A "$IMAGES")"
 }
 
+# A login that has begun, and is not in the registry yet: neither rm nor --replace may pull the image away from under it.
+test_a_login_that_begins() {
+	local verb out started status
+	rootfs_make /tmp/tree
+	tar -C /tmp/tree -cf /tmp/tree.tar .
+	image import /tmp/tree.tar busybox >/tmp/out
+	for verb in "rm busybox" "import --replace --quiet /tmp/tree.tar busybox"; do
+		rm -f /tmp/strace
+		strace -f -qq -o /tmp/strace -e trace=fsmount -e inject=fsmount:delay_enter=3000000:when=1 \
+			"$HOST_BUILD/cloister" run --user iris --rootfs "$IMAGES/busybox/rootfs" -- /bin/sh -c 'ls /bin/busybox; sleep 2' \
+			>/tmp/session 2>&1 </dev/null &
+		started=$!
+		eventually 10 test -s /tmp/strace || fail "$verb: the session does not begin"
+		want "$verb: not registered" "" "$(ls /run/cloister/sessions)"
+		status=0
+		# shellcheck disable=SC2086 # words
+		out=$(image $verb 2>&1) || status=$?
+		want "$verb" 125 "$status"
+		want_match "$verb" '1 live session uses it' "$out"
+		status=0
+		wait "$started" || status=$?
+		want "$verb: the session" "0 /bin/busybox" "$status $(cat /tmp/session)"
+	done
+	# The other way round: a login waits until the image is replaced, and is in the new one.
+	mkdir /tmp/other
+	cp -a /tmp/tree/. /tmp/other
+	touch /tmp/other/new
+	tar -C /tmp/other -cf /tmp/other.tar .
+	rm -f /tmp/strace
+	strace -f -qq -o /tmp/strace -e trace=renameat2 -e inject=renameat2:delay_enter=2000000:when=2 \
+		"$HOST_BUILD/cloister" image import --replace --quiet /tmp/other.tar busybox >/dev/null 2>&1 </dev/null &
+	started=$!
+	eventually 20 grep -q EEXIST /tmp/strace || fail "the import does not get as far as that"
+	want "the new one" /new "$("$HOST_BUILD/cloister" run --user iris --rootfs "$IMAGES/busybox/rootfs" -- /bin/ls /new 2>&1 </dev/null)"
+	wait "$started" || fail "--replace"
+	image rm busybox
+	want "gone" "" "$(ls -A "$IMAGES")"
+}
+
 test_replace() {
 	tree_make /tmp/tree
 	tar -C /tmp/tree -cf /tmp/one.tar etc

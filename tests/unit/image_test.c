@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "../../cli/image_manifest.h"
-#include "../../cli/image_names.h"
+#include "../../image/manifest.h"
+#include "../../image/names.h"
 
 #define HEX_A           "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define HEX_B           "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"

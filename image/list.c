@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* cloister image ls. */
-#include "image_list.h"
+#include "list.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -11,11 +11,11 @@
 #include <string.h>
 
 #include "cloister/cleanup.h"
-#include "image_json.h"
-#include "image_names.h"
-#include "image_progress.h"
-#include "image_record.h"
-#include "image_store.h"
+#include "json.h"
+#include "names.h"
+#include "progress.h"
+#include "record.h"
+#include "store.h"
 
 static int is_image(const struct dirent *entry)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The progress bar. */
-#include "image_progress.h"
+#include "progress.h"
 
 #include <stdio.h>
 #include <sys/ioctl.h>

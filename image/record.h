@@ -6,8 +6,8 @@
 #include <json-c/json.h>
 
 #include "cloister/error.h"
-#include "image_messages.h"
-#include "image_tree.h"
+#include "messages.h"
+#include "tree.h"
 
 /* What an import found: from the sandbox the counts and the digest, the rest from this side of it. */
 struct image_record {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Names that an archive gives are only ever compared and cut, never handed to the kernel before they are checked here.
  */
-#include "image_names.h"
+#include "names.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 #include "cloister/error.h"
-#include "image_extract.h"
-#include "image_manifest.h"
+#include "extract.h"
+#include "manifest.h"
 
 /* The descriptor that the archive has in the sandbox; an OCI directory has none, its files are asked for. */
 #define IMAGE_INPUT_FD 4

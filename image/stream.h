@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "cloister/error.h"
-#include "image_manifest.h"
+#include "manifest.h"
 
 #define IMAGE_BUFFER_SIZE 131072
 

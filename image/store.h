@@ -13,8 +13,9 @@
 #include <sys/stat.h>
 
 #include "cloister/error.h"
+#include "cloister/image.h"
 
-#define IMAGE_DIRECTORY "/var/lib/cloister/images"
+#define IMAGE_DIRECTORY CLOISTER_IMAGE_DIRECTORY
 #define IMAGE_ROOTFS    "rootfs"
 #define IMAGE_RECORD    "image.json"
 #define IMAGE_PATH_MAX  128

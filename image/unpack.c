@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The sandbox's main function, and one layer of what it unpacks. */
-#include "image_unpack.h"
+#include "unpack.h"
 
 #include <errno.h>
 #include <fcntl.h>

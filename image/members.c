@@ -11,8 +11,8 @@
 
 #include "cloister/cleanup.h"
 #include "cloister/descriptor.h"
-#include "image_names.h"
-#include "image_unpack.h"
+#include "names.h"
+#include "unpack.h"
 
 #define MEMBERS_MAX 20000
 #define LINKS_MAX   8

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* One member at a time: what is there is taken away, never written to or followed, and the new one is made in its
  * place. */
-#include "image_extract.h"
+#include "extract.h"
 
 #include <archive_entry.h>
 #include <errno.h>
@@ -11,9 +11,9 @@
 #include <unistd.h>
 
 #include "cloister/cleanup.h"
-#include "image_names.h"
-#include "image_stream.h"
-#include "image_tree.h"
+#include "names.h"
+#include "stream.h"
+#include "tree.h"
 
 /* Ids above have no place in the sandbox's map, nor in a session's. */
 #define ID_MAX 65535

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The directory of images. */
-#include "image_store.h"
+#include "store.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -10,12 +10,15 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cloister/cleanup.h"
 #include "cloister/path.h"
-#include "image_tree.h"
+#include "tree.h"
 
+/* Seconds: longer than a login may take by default. */
+#define LOGINS_WAIT   60
 #define HIDDEN_PREFIX ".unfinished-"
 
 static int open_below(int parent, const char *name, bool make, const char *path, struct cloister_error *err)
@@ -169,6 +172,28 @@ int image_store_refuse_used(const char *name, int directory, struct cloister_err
 	                              n == 1 ? "s" : "");
 }
 
+/*
+ * For as long as the image's directory is locked no login on it begins: one that begins holds the lock, shared, until
+ * it is in the registry, and one that comes now waits.
+ */
+static int lock_unused(const char *name, int directory, struct cloister_error *err)
+{
+	const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
+
+	for (unsigned tries = 0; flock(directory, LOCK_EX | LOCK_NB) < 0; tries++) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return cloister_fail(err, errno, "images", name, "cannot lock");
+		/* Where one login follows another there is no moment without. */
+		int r = image_store_refuse_used(name, directory, err);
+		if (r < 0)
+			return r;
+		if (tries >= LOGINS_WAIT * 100)
+			return cloister_fail(err, EBUSY, "images", name, "a login on it has begun, and does not end");
+		nanosleep(&pause, NULL);
+	}
+	return image_store_refuse_used(name, directory, err);
+}
+
 static int exchange(struct image_store *store, const struct image_staging *staging, const char *name,
                     struct cloister_error *err)
 {
@@ -176,16 +201,12 @@ static int exchange(struct image_store *store, const struct image_staging *stagi
 
 	if (old < 0)
 		return old;
-	int r = image_store_refuse_used(name, old, err);
+	int r = lock_unused(name, old, err);
 	if (r < 0)
 		return r;
-	if (renameat2(store->directory, staging->name, store->directory, name, RENAME_EXCHANGE) < 0)
-		return cloister_fail(err, errno, "images", name, "cannot exchange");
-	/* A login may have begun since. */
-	r = image_store_refuse_used(name, old, err);
-	if (r < 0)
-		renameat2(store->directory, staging->name, store->directory, name, RENAME_EXCHANGE);
-	return r;
+	return renameat2(store->directory, staging->name, store->directory, name, RENAME_EXCHANGE) < 0
+	               ? cloister_fail(err, errno, "images", name, "cannot exchange")
+	               : 0;
 }
 
 int image_store_publish(struct image_store *store, const struct image_staging *staging, const char *name, bool replace,
@@ -194,6 +215,8 @@ int image_store_publish(struct image_store *store, const struct image_staging *s
 	/* Before it has its name: after a power failure an image is whole, or not there. */
 	if (syncfs(staging->directory) < 0)
 		return cloister_fail(err, errno, "images", name, "cannot write to disk");
+	/* It is for logins from now on; the store's own lock keeps it from being swept away. */
+	flock(staging->directory, LOCK_UN);
 	int r = renameat2(store->directory, staging->name, store->directory, name, RENAME_NOREPLACE) < 0 ? -errno : 0;
 	if (r == -EEXIST && replace)
 		r = exchange(store, staging, name, err);
@@ -212,19 +235,13 @@ int image_store_remove(struct image_store *store, const char *name, struct clois
 
 	if (directory < 0)
 		return directory;
-	int r = image_store_refuse_used(name, directory, err);
+	int r = lock_unused(name, directory, err);
 	if (r == 0)
 		r = image_staging_make(store, &hidden, err);
 	/* Below a hidden name it is gone for every login, and for good: a kill from here on leaves it to the next verb.
 	 */
 	if (r == 0 && renameat2(store->directory, name, hidden.directory, name, RENAME_NOREPLACE) < 0)
 		r = cloister_fail(err, errno, "images", name, "cannot rename");
-	if (r == 0) {
-		/* A login may have begun since. */
-		r = image_store_refuse_used(name, directory, err);
-		if (r < 0)
-			renameat2(hidden.directory, name, store->directory, name, RENAME_NOREPLACE);
-	}
 	image_staging_end(store, &hidden);
 	return r;
 }

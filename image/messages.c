@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Fixed messages over SOCK_SEQPACKET: each comes whole, or is refused. */
-#include "image_messages.h"
+#include "messages.h"
 
 #include <errno.h>
 #include <string.h>

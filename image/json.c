@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* json-c with every leniency off. */
-#include "image_json.h"
+#include "json.h"
 
 #include <errno.h>
 #include <limits.h>

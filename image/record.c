@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The record of an image as JSON. */
-#include "image_record.h"
+#include "record.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "cloister/cleanup.h"
-#include "image_json.h"
-#include "image_store.h"
+#include "json.h"
+#include "store.h"
 
 #define RECORD_MAX 65536
 

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "cloister/cleanup.h"
-#include "image_unpack.h"
+#include "unpack.h"
 
 /* An index in an index: one for the tags, one for the platforms, and room. */
 #define INDEX_DEPTH_MAX 4

@@ -3,8 +3,8 @@
 #ifndef CLOISTER_IMAGE_UNPACK_H
 #define CLOISTER_IMAGE_UNPACK_H
 
-#include "image_messages.h"
-#include "image_stream.h"
+#include "messages.h"
+#include "stream.h"
 
 /* Where the sandbox stands. */
 struct image_unpacking {

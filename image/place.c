@@ -8,8 +8,8 @@
 
 #include "cloister/cleanup.h"
 #include "cloister/path.h"
-#include "image_extract.h"
-#include "image_names.h"
+#include "extract.h"
+#include "names.h"
 
 void image_tree_open(struct image_tree *tree, int root, uint64_t max_bytes, uint64_t max_entries)
 {

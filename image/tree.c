@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Walking trees by descriptor, at any depth with a bounded number of descriptors. */
-#include "image_tree.h"
+#include "tree.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 
 #include "cloister/cleanup.h"
-#include "image_names.h"
+#include "names.h"
 
 /* Deeper directories are moved up before they are emptied: one descriptor is open for each level. */
 #define LEVELS_MAX 64

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Streams between libarchive's readers. */
-#include "image_stream.h"
+#include "stream.h"
 
 #include <errno.h>
 #include <stdlib.h>

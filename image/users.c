@@ -8,7 +8,7 @@
 #include "cloister/cleanup.h"
 #include "cloister/path.h"
 #include "cloister/registry.h"
-#include "image_store.h"
+#include "store.h"
 
 static int add_user(const struct cloister_registered *session, void *context)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* An import: a hidden directory, a sandbox that fills it, a look at what it made, and one rename. */
-#include "image_import.h"
+#include "import.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,11 +22,11 @@
 #include "cloister/descriptor.h"
 #include "cloister/path.h"
 #include "cloister/sandbox.h"
-#include "image_names.h"
-#include "image_progress.h"
-#include "image_record.h"
-#include "image_store.h"
-#include "image_unpack.h"
+#include "names.h"
+#include "progress.h"
+#include "record.h"
+#include "store.h"
+#include "unpack.h"
 
 /* What writing another's files as their owner needs, and nothing else. No SETFCAP: file capabilities are left out,
  * since a session has none to gain. */

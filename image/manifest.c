@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* JSON of images to data. */
-#include "image_manifest.h"
+#include "manifest.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "image_json.h"
-#include "image_names.h"
+#include "json.h"
+#include "names.h"
 
 int image_digest_parse(const char *text, char digest[IMAGE_DIGEST_SIZE])
 {
