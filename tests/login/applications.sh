@@ -155,8 +155,8 @@ test_process_is_not_for_sshd() {
 	isolate iris 'entry = process'
 	want "inside" "iris cloister-init" "$(on iris 'echo $(whoami) $(cat /proc/1/comm)')"
 	client iris 'sleep 5'
-	eventually 10 pgrep -f 'sshd: iris@notty' || fail "no login"
-	want "monitors" 1 "$(pgrep -cf '^sshd: iris \[priv\]')"
+	eventually 10 pgrep -f '^sshd(-session)?: iris@notty' || fail "no login"
+	want "monitors" 1 "$(pgrep -cf '^sshd(-session)?: iris \[priv\]')"
 	kill "$CLIENT"
 	want "su" "iris cloister-init" "$(timeout 20 su -l iris -c 'echo $(whoami) $(cat /proc/1/comm)' </dev/null)"
 	want "su's status" 7 "$(status timeout 20 su -l iris -c 'exit 7')"
