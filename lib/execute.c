@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 #include "cloister/control.h"
 #include "cloister/image.h"
 #include "cloister/mounts.h"
+#include "cloister/namespaces.h"
 #include "cloister/path.h"
 #include "cloister/privileges.h"
 #include "cloister/root_users.h"
@@ -216,16 +218,13 @@ static int write_namespaces(FILE *out, int root)
 {
 	struct stat inner;
 
-	static const char *const kinds[] = {"user", "mnt", "pid", "net", "ipc", "uts", "cgroup"};
+	for (size_t i = 0; i < CLOISTER_NAMESPACE_KINDS; i++) {
+		uint64_t inode = 0;
+		int r = cloister_namespace_inode("self", &cloister_namespace_kinds[i], &inode);
 
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
-		char path[40];
-		struct stat st;
-
-		snprintf(path, sizeof(path), "/proc/self/ns/%s", kinds[i]);
-		if (stat(path, &st) < 0)
-			return -errno;
-		fprintf(out, "ns.%s=%llu\n", kinds[i], (unsigned long long)st.st_ino);
+		if (r < 0)
+			return r;
+		fprintf(out, "ns.%s=%" PRIu64 "\n", cloister_namespace_kinds[i].name, inode);
 	}
 	/* With users = root a process is in one of two user namespaces. */
 	if (fstatat(root, &CLOISTER_USERS_FILE[1], &inner, AT_SYMLINK_NOFOLLOW) == 0)

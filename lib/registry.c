@@ -22,7 +22,7 @@
 /* A file that is being written has this long, in seconds, to get its name. */
 #define HIDDEN_MAX 600
 /* So many of a user's entries a login looks at, to remove dead ones. */
-#define SWEEP_MAX 32
+#define SWEEP_MAX 4
 
 /* Root's directory all the way; made when missing, since /run is empty after a boot. */
 int cloister_registry_open(const char *name, mode_t mode, struct cloister_error *err)

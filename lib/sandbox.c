@@ -18,6 +18,7 @@
 #include "cloister/control.h"
 #include "cloister/descriptor.h"
 #include "cloister/mounts.h"
+#include "cloister/namespaces.h"
 #include "cloister/privileges.h"
 #include "cloister/seccomp_filter.h"
 #include "sandbox_child.h"
@@ -69,20 +70,21 @@ static int make_root(const struct cloister_sandbox *sandbox, pid_t pid, struct c
 /* The kernel's word that the child has left every namespace of ours. */
 static int verify_namespaces(pid_t pid, struct cloister_error *err)
 {
-	static const char *const kinds[] = {"user", "mnt", "pid", "net", "ipc", "uts", "cgroup"};
+	char child[16];
 
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
-		char path[40];
-		struct stat ours, theirs;
+	snprintf(child, sizeof(child), "%d", (int)pid);
+	for (size_t i = 0; i < CLOISTER_NAMESPACE_KINDS; i++) {
+		const struct cloister_namespace_kind *kind = &cloister_namespace_kinds[i];
+		uint64_t ours = 0, theirs = 0;
+		int r = cloister_namespace_inode("self", kind, &ours);
 
-		snprintf(path, sizeof(path), "/proc/self/ns/%s", kinds[i]);
-		if (stat(path, &ours) < 0)
-			return cloister_fail(err, errno, "sandbox", path, "cannot stat");
-		snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, kinds[i]);
-		if (stat(path, &theirs) < 0)
-			return cloister_fail(err, errno, "sandbox", path, "cannot stat");
-		if (ours.st_ino == theirs.st_ino && ours.st_dev == theirs.st_dev)
-			return cloister_fail(err, EPERM, "sandbox", path, "the process is in the host's namespace");
+		if (r == 0)
+			r = cloister_namespace_inode(child, kind, &theirs);
+		if (r < 0)
+			return cloister_fail(err, -r, "sandbox", kind->name, "cannot tell which namespace it is");
+		if (ours == theirs)
+			return cloister_fail(err, EPERM, "sandbox", kind->name,
+			                     "the process is in the host's namespace");
 	}
 	return 0;
 }

@@ -120,35 +120,43 @@ static int send_plan(const struct cloister_plan *plan, const struct cloister_ses
 	return r;
 }
 
-int cloister_verify_namespaces(const struct cloister_plan *plan, const struct cloister_session *session,
+/* Which root init has, for those who enter. */
+static int remember_root(struct cloister_session *session, struct cloister_error *err)
+{
+	char path[40];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/root/.", (int)session->init);
+	if (stat(path, &st) < 0)
+		return cloister_fail(err, errno, "verify", path, "cannot stat");
+	session->root_device = st.st_dev;
+	session->root_inode = st.st_ino;
+	return 0;
+}
+
+int cloister_verify_namespaces(const struct cloister_plan *plan, struct cloister_session *session,
                                struct cloister_error *err)
 {
-	static const struct {
-		uint64_t flag;
-		const char *name;
-	} kinds[] = {{CLONE_NEWUSER, "user"}, {CLONE_NEWNS, "mnt"},        {CLONE_NEWPID, "pid"}, {CLONE_NEWUTS, "uts"},
-	             {CLONE_NEWIPC, "ipc"},   {CLONE_NEWCGROUP, "cgroup"}, {CLONE_NEWNET, "net"}};
+	char init[16];
 
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
-		char path[40];
-		struct stat ours, theirs;
+	snprintf(init, sizeof(init), "%d", (int)session->init);
+	for (size_t i = 0; i < CLOISTER_NAMESPACE_KINDS; i++) {
+		const struct cloister_namespace_kind *kind = &cloister_namespace_kinds[i];
+		uint64_t *theirs = &session->namespace_inodes[i], *ours = &session->host_namespace_inodes[i];
 
-		if (!(plan->namespaces & kinds[i].flag))
+		if (!(plan->namespaces & kind->flag))
 			continue;
-		snprintf(path, sizeof(path), "/proc/self/ns/%s", kinds[i].name);
-		if (stat(path, &ours) < 0)
-			return cloister_fail(err, errno, "verify", path, "cannot stat");
-		snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)session->init, kinds[i].name);
-		if (stat(path, &theirs) < 0) {
-			/* Init is not dumpable: only one with CAP_SYS_PTRACE over it, root, may look. */
-			if (!plan->privileged)
-				return 0;
-			return cloister_fail(err, errno, "verify", path, "cannot stat");
-		}
-		if (ours.st_ino == theirs.st_ino && ours.st_dev == theirs.st_dev)
-			return cloister_fail(err, EPERM, "verify", path, "the session is in the host's namespace");
+		int r = cloister_namespace_inode("self", kind, ours);
+		/* Init is not dumpable: only one with CAP_SYS_PTRACE over it, root, may look. */
+		if (r == 0 && plan->privileged)
+			r = cloister_namespace_inode(init, kind, theirs);
+		if (r < 0)
+			return cloister_fail(err, -r, "verify", kind->name, "cannot tell which namespace it is");
+		if (*ours == *theirs)
+			return cloister_fail(err, EPERM, "verify", kind->name,
+			                     "the session is in the host's namespace");
 	}
-	return 0;
+	return plan->privileged ? remember_root(session, err) : 0;
 }
 
 /*

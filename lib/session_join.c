@@ -73,7 +73,7 @@ static int verify_map(const struct cloister_session *session, const char *name, 
 	return n == map->n ? 0 : cloister_fail(err, EPERM, "verify", path, "not as many ids as the plan has");
 }
 
-static int verify(const struct cloister_plan *plan, const struct cloister_session *session, struct cloister_error *err)
+static int verify(const struct cloister_plan *plan, struct cloister_session *session, struct cloister_error *err)
 {
 	int r = cloister_verify_namespaces(plan, session, err);
 

@@ -29,6 +29,15 @@ struct cloister_entry {
 int cloister_entry_enter(const struct cloister_entry *entry, const char **step);
 
 /*
+ * The last step of cloister_entry_enter: what the kernel says of the calling process, against the session: namespaces,
+ * root and working directory, ids and groups, capabilities, no_new_privs, seccomp, descriptors. 0 or -errno with *step.
+ */
+int cloister_entry_verify(const struct cloister_entry *entry, const char **step);
+
+/* Whether the calling process is the user for good: real, effective and saved ids, and groups. 0 or -errno. */
+int cloister_entry_verify_user(const struct cloister_session *session);
+
+/*
  * Sends the next children of the calling thread into the session's pid namespace (setns(2) on init's pidfd). 0 or
  * -errno. Without privilege it takes the caller itself into the session's user namespace, for good: only a program of
  * ours that then waits and ends does that.

@@ -9,6 +9,7 @@
 
 #include "cloister/error.h"
 #include "cloister/image.h"
+#include "cloister/namespaces.h"
 #include "cloister/plan.h"
 
 #define CLOISTER_SESSION_ID_MAX 64
@@ -35,6 +36,9 @@ struct cloister_session {
 	bool no_new_privs;
 	char image[192]; /* the registry's lines about the image whose mount init holds; "": it holds none */
 	bool shared;     /* others may be in: it is left, not ended */
+	/* By cloister_namespace_kinds, as the kernel says; 0: not of the session's own, or init cannot be looked at. */
+	uint64_t namespace_inodes[CLOISTER_NAMESPACE_KINDS], host_namespace_inodes[CLOISTER_NAMESPACE_KINDS];
+	uint64_t root_device, root_inode; /* of init; 0: it cannot be looked at */
 };
 
 struct cloister_session_options {

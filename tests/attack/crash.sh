@@ -152,6 +152,5 @@ test_y06_locks() {
 # table: X02 | a short message between login process and init | not applicable: unit tests of the wire
 # table: X03 | setuid fails for RLIMIT_NPROC | not applicable: since Linux 3.1 it does not; execve does, which ends the child
 # table: X04 | the shell cannot be executed | see: fail_closed.rootfs_without_the_shell
-# table: X05 | verification before the first instruction of the user's | not applicable: no test makes a check of lib/verify.c fail yet
 # table: X06 | a kernel without user namespaces | see: namespace_limits.user
 run_cases "$@"
