@@ -241,6 +241,12 @@ static void check_user(const struct cli_options *options, struct findings *findi
 	} else {
 		printf("%s: %s is %sisolated\n", subject.policy->isolate ? "ok" : "note", options->user,
 		       subject.policy->isolate ? "" : "not ");
+		if (subject.policy->refuse != NULL && subject.policy->isolate)
+			printf("note: logins of %s are refused%s: %s\n", options->user,
+			       subject.policy->refuse_except_sftp ? ", but for the transfer of files" : "",
+			       subject.policy->refuse);
+		else if (subject.policy->refuse != NULL)
+			printf("note: refuse has no effect for %s, who is not isolated\n", options->user);
 		if (subject.policy->linger != 0 && subject.policy->scope == CLOISTER_SCOPE_SESSION)
 			printf("warning: linger has no effect for %s: it is for scope = user\n", options->user);
 		check_sources(subject.plan, findings);

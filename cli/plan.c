@@ -84,6 +84,10 @@ static int print_plan(const struct cli_subject *subject, bool json)
 	if (!subject->policy->isolate)
 		fprintf(stderr, "cloister: note: %s is not isolated (isolate = no); this is what a session would be\n",
 		        subject->account->name);
+	if (subject->policy->isolate && subject->policy->refuse != NULL)
+		fprintf(stderr, "cloister: note: logins of %s are refused%s: %s\n", subject->account->name,
+		        subject->policy->refuse_except_sftp ? ", but for the transfer of files" : "",
+		        subject->policy->refuse);
 	int r = json ? print_json(subject->plan, settings, (size_t)n) : print_text(subject->plan, settings, (size_t)n);
 	return r < 0 ? r : fflush(stdout) == 0 ? 0 : -EIO;
 }

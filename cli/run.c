@@ -80,8 +80,12 @@ int cli_run(int argc, char **argv)
 		return CLI_FAILED;
 	int r = cli_subject_find(&options, &subject, &err);
 	/* To try things with: it must not get into the way of the user's own session, nor that into its. */
-	if (r == 0)
+	if (r == 0) {
 		subject.policy->scope = CLOISTER_SCOPE_SESSION;
+		/* What is refused is logins. */
+		free(subject.policy->refuse);
+		subject.policy->refuse = NULL;
+	}
 	if (r == 0)
 		r = cli_subject_plan(&subject, argv[first] == NULL, &err);
 	if (r == 0)

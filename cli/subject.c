@@ -128,6 +128,8 @@ int cli_subject_plan(struct cli_subject *subject, bool shell_check, struct clois
 	                                    .image = cloister_rootfs_is_file(subject->policy->rootfs, geteuid() == 0),
 	                                    .shell_check = shell_check};
 
+	if (subject->policy->refuse != NULL && subject->policy->refuse_except_sftp)
+		cloister_policy_transfer_only(subject->policy);
 	int r = cli_program_path("cloister-init", subject->init_path, sizeof(subject->init_path));
 	if (r < 0)
 		return cloister_fail(err, -r, "init", NULL, "cannot tell where cloister-init is");

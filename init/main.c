@@ -37,6 +37,10 @@ static int launcher_main(char **argv)
 	if (name != NULL && strcmp(name + (*name == '-'), "cloister-sh") == 0)
 		cloister_launcher_clean_environment(environ);
 	cloister_launcher_exec(&inside, argv, environ, &err);
+	if (strcmp(err.step, CLOISTER_REFUSED) == 0) {
+		fprintf(stderr, "%s\n", err.text);
+		return 125;
+	}
 	fprintf(stderr, "cloister: %s\n", cloister_error_line(&err, line, sizeof(line)));
 	return 127;
 }

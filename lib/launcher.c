@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cloister/cleanup.h"
+#include "cloister/file_transfer.h"
 #include "cloister/number.h"
 #include "cloister/plan.h"
 #include "cloister/privileges.h"
@@ -94,6 +95,8 @@ bool cloister_launcher_inside(struct cloister_inside *inside)
 	else if (!same_namespace(text, "user", "root"))
 		return false;
 	if (line_of(text, "\nshell=", inside->shell, sizeof(inside->shell)) < 0 || inside->shell[0] != '/')
+		return false;
+	if (strstr(text, "\nrefuse=") != NULL && line_of(text, "\nrefuse=", inside->refuse, sizeof(inside->refuse)) < 0)
 		return false;
 	return !inside->joins || read_joining(text, inside) == 0;
 }
@@ -217,6 +220,26 @@ static int exec_through_door(const struct cloister_inside *inside, char **argv, 
 	return cloister_fail(err, errno, "shell", program, "cannot execute it");
 }
 
+/*
+ * Logins are refused, and this session is there for the transfer of files: an SFTP server and nothing else. Without the
+ * shell, and with an environment that no dynamic loader takes anything from.
+ */
+static int exec_transfer(const struct cloister_inside *inside, char **argv, char **environment,
+                         struct cloister_error *err)
+{
+	struct cloister_transfer transfer;
+	const char *step = "join";
+
+	if (cloister_transfer_parse(argv, &transfer) < 0)
+		return cloister_fail(err, EACCES, CLOISTER_REFUSED, NULL, "%s", inside->refuse);
+	cloister_launcher_clean_environment(environment);
+	int r = inside->joins ? cloister_root_users_join(inside, &step) : 0;
+	if (r < 0)
+		return cloister_fail(err, -r, "users", NULL, "cannot become root of the session: %s", step);
+	execve(transfer.argv[0], transfer.argv, environment);
+	return cloister_fail(err, errno, "shell", transfer.argv[0], "cannot execute it");
+}
+
 int cloister_launcher_exec(const struct cloister_inside *inside, char **argv, char **environment,
                            struct cloister_error *err)
 {
@@ -226,6 +249,8 @@ int cloister_launcher_exec(const struct cloister_inside *inside, char **argv, ch
 	int r = cloister_privileges_read(&now);
 	if (r < 0)
 		return cloister_fail(err, -r, "shell", NULL, "cannot read the capabilities");
+	if (*inside->refuse != '\0')
+		return exec_transfer(inside, argv, environment, err);
 	if (inside->joins)
 		return exec_through_door(inside, argv, environment, err);
 	if (!now.no_new_privs && now.permitted != 0)

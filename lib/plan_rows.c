@@ -273,6 +273,24 @@ static void add_content(struct cloister_row_list *list, const struct cloister_po
 			CLOISTER_ROW_IF_PRESENT;
 }
 
+static bool transfers_only(const struct cloister_policy *policy)
+{
+	return policy->refuse != NULL && policy->refuse_except_sftp;
+}
+
+/* The session's file for a login of which only the transfer of files is let through. */
+static char *with_refusal(char *text, const struct cloister_policy *policy)
+{
+	char *longer = NULL;
+
+	if (text == NULL || !transfers_only(policy))
+		return text;
+	if (asprintf(&longer, "%srefuse=%s\n", text, policy->refuse) < 0)
+		longer = NULL;
+	free(text);
+	return longer;
+}
+
 /* What the launcher has to know for users = root: the user's groups as well, since the rootfs's own group(5) is all
  * that a login program knows inside. */
 static char *root_session_text(const struct cloister_plan *plan, const struct cloister_account *account)
@@ -303,11 +321,11 @@ static char *root_session_text(const struct cloister_plan *plan, const struct cl
 /*
  * users = root. A mount of its own, sealed in the end: root inside must not be able to rename it, or what is in it.
  */
-static void add_root_users(struct cloister_row_list *list, const struct cloister_account *account,
-                           const struct cloister_plan_facts *facts)
+static void add_root_users(struct cloister_row_list *list, const struct cloister_policy *policy,
+                           const struct cloister_account *account, const struct cloister_plan_facts *facts)
 {
 	struct cloister_plan *plan = list->plan;
-	char _cleanup_free_ *text = root_session_text(plan, account);
+	char _cleanup_free_ *text = with_refusal(root_session_text(plan, account), policy);
 
 	if (text == NULL) {
 		list->error = ENOMEM;
@@ -363,11 +381,14 @@ static void add_session_files(struct cloister_row_list *list, const struct clois
 	const char *login_shell = account->shell;
 
 	if (plan->root_inside) {
-		add_root_users(list, account, facts);
+		add_root_users(list, policy, account, facts);
 		return;
 	}
 	if (asprintf(&text, "session=%s\nuser=%s\nuid=%u\nshell=%s\n", plan->session_id, plan->user, plan->uid,
-	             plan->shell) < 0) {
+	             plan->shell) < 0)
+		text = NULL;
+	text = with_refusal(text, policy);
+	if (text == NULL) {
 		list->error = ENOMEM;
 		return;
 	}
@@ -376,7 +397,7 @@ static void add_session_files(struct cloister_row_list *list, const struct clois
 
 	/* sshd execs the passwd shell's path from inside: the launcher must be there under that name, and be ours. */
 	if (facts->privileged && facts->init_path != NULL && *login_shell == '/' &&
-	    (cloister_plan_is_launcher(login_shell) ||
+	    (cloister_plan_is_launcher(login_shell) || transfers_only(policy) ||
 	     (policy->shell != NULL && strcmp(policy->shell, login_shell) != 0))) {
 		struct cloister_row *row = add(list, CLOISTER_ROW_BIND, facts->init_path, login_shell, "");
 

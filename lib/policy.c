@@ -65,7 +65,7 @@ static void note_faults(const struct cloister_config *config, const struct clois
 static void apply_kind(const struct cloister_config *config, const struct cloister_expansion *expansion,
                        enum cloister_section_kind kind, struct cloister_policy *policy, struct verdict *verdict)
 {
-	bool replaced[32] = {false};
+	bool replaced[64] = {false};
 
 	for (size_t i = 0; i < config->n_entries; i++) {
 		const struct cloister_config_entry *entry = &config->entries[i];
@@ -73,7 +73,7 @@ static void apply_kind(const struct cloister_config *config, const struct cloist
 
 		if (entry->section != kind || !cloister_policy_section_holds(expansion->account, kind, entry->name))
 			continue;
-		for (size_t key = 0; key < 32 && cloister_keys[key].key != NULL; key++) {
+		for (size_t key = 0; key < 64 && cloister_keys[key].key != NULL; key++) {
 			if (cloister_keys[key].repeated && !replaced[key] &&
 			    strcmp(cloister_keys[key].key, entry->key) == 0) {
 				cloister_policy_clear_list(policy, entry->key);
@@ -170,4 +170,11 @@ int cloister_policy_check_value(const char *key, const char *value, struct clois
 	int r = cloister_policy_set(policy, key, value, &expansion, err);
 	cloister_policy_free(policy);
 	return r;
+}
+
+void cloister_policy_transfer_only(struct cloister_policy *policy)
+{
+	policy->network = CLOISTER_NETWORK_NONE;
+	policy->scope = CLOISTER_SCOPE_SESSION;
+	policy->linger = 0;
 }

@@ -44,6 +44,8 @@ const struct cloister_key cloister_keys[] = {
 	{"io_max", "text of io.max", "none", false},
 	{"entry", "auto | child | process", "auto", false},
 	{"timeout", "SECONDS", "10", false},
+	{"refuse", "a text of at most 255 bytes", "none", false},
+	{"refuse_except", "none | sftp", "none", false},
 	{"id_range", "auto | START:COUNT", "auto", false},
 	{NULL, NULL, NULL, false},
 };
@@ -391,6 +393,19 @@ static int set_text(char **out, const char *value)
 	return *out == NULL ? -ENOMEM : 0;
 }
 
+/* What the user is shown, in one line; an empty value takes back that of a less specific section. */
+static int set_refuse(struct cloister_policy *policy, const char *value)
+{
+	if (strlen(value) >= CLOISTER_REFUSE_MAX)
+		return -EINVAL;
+	for (const char *at = value; *at != '\0'; at++) {
+		if (iscntrl((unsigned char)*at))
+			return -EINVAL;
+	}
+	replace(&policy->refuse, *value != '\0' ? strdup(value) : NULL);
+	return *value != '\0' && policy->refuse == NULL ? -ENOMEM : 0;
+}
+
 /* Words in the order of their enumerations in policy.h. */
 static const char *const writable_words[] = {"overlay", "tmpfs", "no", "direct", NULL};
 static const char *const home_words[] = {"bind", "private", "tmpfs", "none", NULL};
@@ -398,6 +413,7 @@ static const char *const users_words[] = {"same", "root", "host", NULL};
 static const char *const scope_words[] = {"session", "user", NULL};
 static const char *const entry_words[] = {"auto", "child", "process", NULL};
 static const char *const seccomp_words[] = {"none", "default", NULL};
+static const char *const refuse_except_words[] = {"none", "sftp", NULL};
 
 static int set_enumeration(struct cloister_policy *policy, const char *key, const char *value, bool *known)
 {
@@ -423,6 +439,9 @@ static int set_enumeration(struct cloister_policy *policy, const char *key, cons
 	} else if (strcmp(key, "seccomp") == 0) {
 		r = set_word(value, seccomp_words, &word);
 		policy->seccomp = r == 0 ? word == 1 : policy->seccomp;
+	} else if (strcmp(key, "refuse_except") == 0) {
+		r = set_word(value, refuse_except_words, &word);
+		policy->refuse_except_sftp = r == 0 ? word == 1 : policy->refuse_except_sftp;
 	} else if (strcmp(key, "isolate") == 0) {
 		r = set_yes_no(value, &policy->isolate);
 	} else if (strcmp(key, "no_new_privs") == 0) {
@@ -452,6 +471,8 @@ static int set_other(struct cloister_policy *policy, const char *key, char *valu
 		return add_tmpfs(policy, value, expansion);
 	if (strcmp(key, "mask") == 0)
 		return add_mask(policy, value, expansion);
+	if (strcmp(key, "refuse") == 0)
+		return set_refuse(policy, value);
 	if (strcmp(key, "network") == 0)
 		return set_network(policy, value);
 	if (strcmp(key, "hostname") == 0)
@@ -556,5 +577,6 @@ void cloister_policy_free(struct cloister_policy *policy)
 	free(policy->shell);
 	free(policy->cpu_max);
 	free(policy->io_max);
+	free(policy->refuse);
 	free(policy);
 }

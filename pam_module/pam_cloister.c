@@ -77,6 +77,14 @@ static int find_init(char *path, size_t size)
 	return cloister_program_path("cloister-init", beside, path, size);
 }
 
+/* Maintenance: the administrator's own words, and no error of ours. */
+static int refuse_for_maintenance(pam_handle_t *pamh, const char *user, const struct cloister_policy *policy)
+{
+	pam_syslog(pamh, LOG_NOTICE, "session for %s refused: refuse = %s", user, policy->refuse);
+	pam_error(pamh, "%s", policy->refuse);
+	return PAM_SYSTEM_ERR;
+}
+
 static const struct cloister_program *find_program(pam_handle_t *pamh, const struct cloister_policy *policy)
 {
 	static const struct cloister_program by_child = {"child", CLOISTER_TERMINAL_NONE, false, false};
@@ -249,6 +257,15 @@ PAM_EXTERN __attribute__((visibility("default"))) int pam_sm_open_session(pam_ha
 		if (arguments.debug)
 			pam_syslog(pamh, LOG_DEBUG, "%s is not isolated", user);
 		return PAM_IGNORE;
+	}
+	if (policy->refuse != NULL) {
+		/* What is asked for is known only inside, later: internal-sftp executes nothing, and whatever else sshd
+		 * starts passes the launcher. No other program transfers files. */
+		if (!policy->refuse_except_sftp || !find_program(pamh, policy)->keeps_view)
+			return refuse_for_maintenance(pamh, user, policy);
+		pam_syslog(pamh, LOG_NOTICE, "session for %s only to transfer files: refuse = %s", user,
+		           policy->refuse);
+		cloister_policy_transfer_only(policy);
 	}
 	if (open_isolated(pamh, policy, account, session_id, &err) < 0)
 		return refuse(pamh, user, &err);

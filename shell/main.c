@@ -13,6 +13,7 @@
 #include "cloister/account.h"
 #include "cloister/cleanup.h"
 #include "cloister/config.h"
+#include "cloister/file_transfer.h"
 #include "cloister/image.h"
 #include "cloister/launcher.h"
 #include "cloister/namespace_limits.h"
@@ -80,11 +81,25 @@ static int make_plan(const struct cloister_policy *policy, const struct cloister
 	return cloister_plan_build(policy, account, &facts, plan, err);
 }
 
+/* `refuse`: for everything, or for everything but an SFTP server, which is then what runs. */
+static int apply_refusal(struct cloister_policy *policy, char **argv, struct cloister_transfer *transfer,
+                         struct cloister_error *err)
+{
+	if (policy->refuse == NULL)
+		return 0;
+	if (!policy->refuse_except_sftp || cloister_transfer_parse(argv, transfer) < 0)
+		return cloister_fail(err, EACCES, CLOISTER_REFUSED, NULL, "%s", policy->refuse);
+	cloister_policy_transfer_only(policy);
+	return 1;
+}
+
 static int run_session(char **argv, int *status, struct cloister_error *err)
 {
 	struct cloister_account _cleanup_account_ *account = NULL;
 	struct cloister_policy _cleanup_policy_ *policy = NULL;
 	struct cloister_plan _cleanup_plan_ *plan = NULL;
+	struct cloister_transfer transfer;
+	int transfers = 0;
 	char session_id[CLOISTER_SESSION_ID_MAX], init_path[PATH_MAX], name[NAME_MAX + 2];
 
 	int r = cloister_account_by_uid(getuid(), &account, err);
@@ -92,6 +107,10 @@ static int run_session(char **argv, int *status, struct cloister_error *err)
 		r = cloister_session_new_id(account->name, session_id);
 	if (r == 0)
 		r = find_policy(account, session_id, &policy, err);
+	if (r == 0) {
+		transfers = apply_refusal(policy, argv, &transfer, err);
+		r = transfers < 0 ? transfers : 0;
+	}
 	if (r == 0)
 		r = find_init(init_path, sizeof(init_path));
 	if (r == 0)
@@ -109,6 +128,10 @@ static int run_session(char **argv, int *status, struct cloister_error *err)
 	snprintf(name, sizeof(name), "%s%.*s", argv[0] != NULL && argv[0][0] == '-' ? "-" : "", NAME_MAX,
 	         slash != NULL ? slash + 1 : plan->shell);
 	run.argv[0] = name;
+	if (transfers > 0) {
+		run.program = transfer.argv[0];
+		run.argv = transfer.argv;
+	}
 	setenv("SHELL", plan->shell, 1);
 	if (cloister_plan_runtime_directory(plan) != NULL)
 		setenv("XDG_RUNTIME_DIR", cloister_plan_runtime_directory(plan), 1);
@@ -141,6 +164,10 @@ int main(int argc, char **argv)
 	cloister_launcher_clean_environment(environ);
 	if (cloister_launcher_inside(&inside)) {
 		cloister_launcher_exec(&inside, argv, environ, &err);
+		if (strcmp(err.step, CLOISTER_REFUSED) == 0) {
+			fprintf(stderr, "%s\n", err.text);
+			return FAILED;
+		}
 		fprintf(stderr, "cloister-sh: %s\n", cloister_error_line(&err, line, sizeof(line)));
 		return 127;
 	}
@@ -148,6 +175,10 @@ int main(int argc, char **argv)
 		cloister_error_line(&err, line, sizeof(line));
 		openlog("cloister-sh", LOG_PID, LOG_AUTHPRIV);
 		syslog(LOG_ERR, "session for uid %u refused: %s", getuid(), line);
+		if (strcmp(err.step, CLOISTER_REFUSED) == 0) {
+			fprintf(stderr, "%s\n", err.text);
+			return FAILED;
+		}
 		fprintf(stderr, "cloister-sh: your session could not be started: %s\n", line);
 		const char *limit = geteuid() == 0 ? NULL : cloister_namespace_limit();
 		if (limit != NULL) {

@@ -13,6 +13,9 @@
 #define CLOISTER_ERROR_PATH_MAX 512
 #define CLOISTER_ERROR_TEXT_MAX 512
 
+/* The step of a login that the configuration refuses (`refuse`): its text is for the user. */
+#define CLOISTER_REFUSED "refuse"
+
 struct cloister_error {
 	int code;                           /* errno value, positive; 0 when there was no error */
 	char step[CLOISTER_ERROR_STEP_MAX]; /* the step that failed, such as "rootfs" or "proc" */

@@ -14,6 +14,7 @@
 struct cloister_inside {
 	char shell[4096];       /* the session's */
 	char login_shell[4096]; /* the one of the host's passwd(5) */
+	char refuse[512];       /* only files are transferred: what anything else is answered; "" otherwise */
 	bool joins;             /* users = root, and the caller is not in its user namespace yet */
 	uint64_t root_capabilities;
 	gid_t root_groups[CLOISTER_ID_EXTENTS_MAX];

@@ -25,6 +25,8 @@ enum cloister_scope { CLOISTER_SCOPE_SESSION, CLOISTER_SCOPE_USER };
 enum cloister_entry_kind { CLOISTER_ENTRY_AUTO, CLOISTER_ENTRY_CHILD, CLOISTER_ENTRY_PROCESS };
 
 #define CLOISTER_LINGER_FOREVER (-1)
+/* Bytes of the text of `refuse`, its end included. */
+#define CLOISTER_REFUSE_MAX 256
 /* Where shifted ids go for a user without a range of their own in /etc/subuid; nothing else on a Linux system uses it.
  */
 #define CLOISTER_ID_BASE_DEFAULT  1879048192U
@@ -79,7 +81,9 @@ struct cloister_policy {
 	char *cpu_max;       /* text for cgroup v2's cpu.max; NULL: none */
 	char *io_max;        /* NULL: none */
 	enum cloister_entry_kind entry;
-	unsigned timeout; /* seconds */
+	unsigned timeout;        /* seconds */
+	char *refuse;            /* logins are refused with this text; NULL: they are not */
+	bool refuse_except_sftp; /* but for the transfer of files */
 	/* `id_range`: the unprivileged range for shifted ids. Both 0: the user's in /etc/subuid, else the default
 	 * above. */
 	uint32_t id_base;
@@ -109,6 +113,12 @@ struct cloister_tokens {
 int cloister_policy_for_user(const struct cloister_config *config, const struct cloister_account *account,
                              const struct cloister_tokens *tokens, struct cloister_policy **out,
                              struct cloister_error *err);
+
+/*
+ * A session that is let in for the transfer of files alone, while logins are refused: one of its own, without a
+ * network, so that no forward of sshd's leads anywhere. Its plan gets the text of `refuse`, and the launcher.
+ */
+void cloister_policy_transfer_only(struct cloister_policy *policy);
 
 /* One value that holds for a user, and the line that it comes from. */
 struct cloister_setting {

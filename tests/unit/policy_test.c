@@ -227,6 +227,12 @@ static void test_values(void **unused)
 		const char *key, *value;
 		int result;
 	} cases[] = {
+		{"refuse", "Back at 18:00.", 0},
+		{"refuse", "", 0},
+		{"refuse", "a\tb", -EINVAL},
+		{"refuse_except", "sftp", 0},
+		{"refuse_except", "none", 0},
+		{"refuse_except", "scp", -EINVAL},
 		{"timeout", "10", 0},
 		{"timeout", "0", -EINVAL},
 		{"timeout", "1x", -EINVAL},
