@@ -251,6 +251,7 @@ static void check_user(const struct cli_options *options, struct findings *findi
 			printf("warning: linger has no effect for %s: it is for scope = user\n", options->user);
 		check_sources(subject.plan, findings);
 		findings->errors += cli_check_overlay(subject.plan);
+		findings->errors += cli_check_network(subject.plan);
 		check_login_shell(subject.account);
 		if (subject.policy->isolate)
 			check_chroot(subject.account, findings);

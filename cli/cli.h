@@ -74,6 +74,8 @@ int cli_overlay_subject(const char *verb, struct cli_options *options, char **ar
 
 /* What cloister check has to say about a user's overlay, printed; returns the number of errors among it. */
 int cli_check_overlay(const struct cloister_plan *plan);
+/* cloister check, the part about the network: prints what it finds, and returns the number of errors. */
+int cli_check_network(const struct cloister_plan *plan);
 
 /* "C /path" and a newline, with everything escaped that a terminal could take for a command. */
 void cli_print_change(const struct cloister_overlay_change *change);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The three lives of the static binary. */
+/* The four lives of the static binary. */
 #ifndef CLOISTER_INIT_H
 #define CLOISTER_INIT_H
 
@@ -10,5 +10,8 @@ int cloister_init_main(void);
 
 /* Until the session is over: reaps, counts the logins of a shared session and keeps the time of `linger`. */
 void cloister_init_watch(int children, const struct cloister_plan *plan);
+
+/* The helper of network = pasta (pasta.h): arguments are the session and pasta's. */
+int cloister_pasta_main(char **argv);
 
 #endif

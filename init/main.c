@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One static binary, three lives, told apart by what the kernel says: PID 1 of a namespace is init. Otherwise it is the
- * relay when it was started under that name, or what stands at the path of the user's login shell inside a session.
+ * One static binary, four lives: the helper of pasta and the relay, when it was started under that name; init, when it
+ * is PID 1 of a namespace, by the kernel's word; or what stands at the path of the user's login shell inside a session.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +10,7 @@
 
 #include "cloister/cleanup.h"
 #include "cloister/launcher.h"
+#include "cloister/pasta.h"
 #include "cloister/relay.h"
 #include "init.h"
 
@@ -48,6 +49,9 @@ static int launcher_main(char **argv)
 int main(int argc, char **argv)
 {
 	(void)argc;
+	/* Is PID 1 as well, of a namespace in which pasta is its only child. */
+	if (argv[0] != NULL && strcmp(argv[0], CLOISTER_PASTA_HELPER) == 0)
+		return cloister_pasta_main(argv);
 	if (getpid() == 1)
 		return cloister_init_main();
 	if (argv[0] != NULL && strcmp(argv[0], "cloister-relay") == 0)

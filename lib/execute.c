@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -337,20 +336,6 @@ static int carry_hostname(struct cloister_execution *execution, const struct clo
 	                                                     : 0;
 }
 
-static int carry_loopback(struct cloister_execution *execution, const struct cloister_row *row, int source,
-                          struct cloister_error *err)
-{
-	struct ifreq request = {.ifr_flags = IFF_UP | IFF_RUNNING};
-
-	(void)execution;
-	(void)source;
-	int _cleanup_close_ fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return fail_row(row, errno, "no socket", err);
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", row->data);
-	return ioctl(fd, SIOCSIFFLAGS, &request) < 0 ? fail_row(row, errno, "cannot bring lo up", err) : 0;
-}
-
 static int carry_keyring(struct cloister_execution *execution, const struct cloister_row *row, int source,
                          struct cloister_error *err)
 {
@@ -418,6 +403,7 @@ static carry_function *const carriers[CLOISTER_ROW_KINDS] = {
 	[CLOISTER_ROW_FILE] = carry_file,
 	[CLOISTER_ROW_ACCOUNT] = cloister_carry_account,
 	[CLOISTER_ROW_COPY] = cloister_carry_copy,
+	[CLOISTER_ROW_RESOLVER] = cloister_carry_resolver,
 	[CLOISTER_ROW_MASK] = carry_mask,
 	[CLOISTER_ROW_READ_ONLY] = carry_read_only,
 	[CLOISTER_ROW_OWNER] = cloister_carry_owner,
@@ -427,7 +413,8 @@ static carry_function *const carriers[CLOISTER_ROW_KINDS] = {
 	[CLOISTER_ROW_DOORS] = cloister_carry_doors,
 	[CLOISTER_ROW_PIVOT] = carry_pivot,
 	[CLOISTER_ROW_HOSTNAME] = carry_hostname,
-	[CLOISTER_ROW_LOOPBACK] = carry_loopback,
+	[CLOISTER_ROW_LOOPBACK] = cloister_carry_loopback,
+	[CLOISTER_ROW_PROHIBIT] = cloister_carry_prohibit,
 	[CLOISTER_ROW_SHELL] = cloister_carry_shell,
 	[CLOISTER_ROW_KEYRING] = carry_keyring,
 	[CLOISTER_ROW_NO_CORE] = carry_no_core,

@@ -27,6 +27,7 @@ static const char *const row_names[CLOISTER_ROW_KINDS] = {
 	[CLOISTER_ROW_FILE] = "file",
 	[CLOISTER_ROW_ACCOUNT] = "account",
 	[CLOISTER_ROW_COPY] = "copy",
+	[CLOISTER_ROW_RESOLVER] = "resolver",
 	[CLOISTER_ROW_MASK] = "mask",
 	[CLOISTER_ROW_READ_ONLY] = "read-only",
 	[CLOISTER_ROW_OWNER] = "owner",
@@ -37,6 +38,7 @@ static const char *const row_names[CLOISTER_ROW_KINDS] = {
 	[CLOISTER_ROW_PIVOT] = "pivot",
 	[CLOISTER_ROW_HOSTNAME] = "hostname",
 	[CLOISTER_ROW_LOOPBACK] = "loopback",
+	[CLOISTER_ROW_PROHIBIT] = "prohibit",
 	[CLOISTER_ROW_SHELL] = "shell",
 	[CLOISTER_ROW_KEYRING] = "keyring",
 	[CLOISTER_ROW_NO_CORE] = "no-core",
@@ -71,6 +73,8 @@ void cloister_plan_free(struct cloister_plan *plan)
 	free(plan->shell);
 	free(plan->home);
 	free(plan->hostname);
+	free(plan->network_name);
+	free(plan->publish);
 	free(plan->host_groups);
 	free(plan);
 }
@@ -84,8 +88,6 @@ static int refuse_unsupported(const struct cloister_policy *policy, const struct
 		bool asked;
 		const char *what;
 	} unsupported[] = {
-		{policy->network == CLOISTER_NETWORK_PASTA, "network = pasta"},
-		{policy->network == CLOISTER_NETWORK_NETNS, "network = netns:NAME"},
 		{policy->memory_max != 0, "memory_max"},
 		{policy->pids_max != 0, "pids_max"},
 		{policy->cpu_max != NULL, "cpu_max"},
@@ -123,7 +125,8 @@ static int refuse_unsupported(const struct cloister_policy *policy, const struct
 		return cloister_fail(
 			err, EPERM, "policy", policy->rootfs,
 			"only root can mount an image file: without the PAM module the rootfs must be a directory");
-	return cloister_plan_root_check(policy, account, facts, err);
+	int r = cloister_plan_network_check(policy, facts, err);
+	return r < 0 ? r : cloister_plan_root_check(policy, account, facts, err);
 }
 
 static int plan_ids(struct cloister_plan *plan, const struct cloister_policy *policy,
@@ -258,6 +261,9 @@ int cloister_plan_build(const struct cloister_policy *policy, const struct clois
 	plan->inside_uid = own_root ? 0 : account->uid;
 	plan->inside_gid = own_root ? 0 : account->gid;
 	plan->namespaces = plan_namespaces(policy);
+	r = cloister_plan_network_texts(plan, policy);
+	if (r < 0)
+		return cloister_fail(err, ENOMEM, "plan", NULL, "no memory for the plan");
 	plan->capabilities = policy->capabilities;
 	cloister_plan_root_capabilities(plan, policy);
 	plan->terminal = facts->terminal;

@@ -61,7 +61,9 @@ bool cloister_plan_may_join(const struct cloister_plan *ours, const struct clois
 		{strcmp(ours->shell, theirs->shell) == 0, "shell"},
 		{strcmp(ours->home, theirs->home) == 0, "home"},
 		{strcmp(ours->hostname, theirs->hostname) == 0, "hostname"},
-		{ours->namespaces == theirs->namespaces, "network or users"},
+		{ours->network == theirs->network && strcmp(ours->network_name, theirs->network_name) == 0, "network"},
+		{strcmp(ours->publish, theirs->publish) == 0, "publish"},
+		{ours->namespaces == theirs->namespaces, "users"},
 		{same_map(&ours->uid_map, &theirs->uid_map), "uid map"},
 		{same_map(&ours->gid_map, &theirs->gid_map), "gid map"},
 		{ours->root_inside == theirs->root_inside && ours->inside_uid == theirs->inside_uid &&

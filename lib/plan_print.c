@@ -85,6 +85,16 @@ static void print_row(FILE *out, size_t number, const struct cloister_row *row)
 	fputc('\n', out);
 }
 
+static void print_network(FILE *out, const struct cloister_plan *plan)
+{
+	char network[CLOISTER_NETWORK_TEXT_MAX];
+
+	cloister_plan_network(plan, network, sizeof(network));
+	fprintf(out, "network    %s\n", network);
+	for (const char *line = plan->publish; *line != '\0'; line += strcspn(line, "\n"), line += *line == '\n')
+		fprintf(out, "publish    %.*s\n", (int)strcspn(line, "\n"), line);
+}
+
 char *cloister_plan_text(const struct cloister_plan *plan)
 {
 	char *text = NULL;
@@ -106,6 +116,7 @@ char *cloister_plan_text(const struct cloister_plan *plan)
 		print_map(out, "root: gids", &plan->root_gid_map);
 		fprintf(out, "root: caps %#" PRIx64 "\n", plan->root_capabilities);
 	}
+	print_network(out, plan);
 	fprintf(out, "shell      %s\n", plan->shell);
 	fprintf(out, "terminal   %s\n", terminal_names[plan->terminal]);
 	fprintf(out, "timeout    %" PRIu32 " s\n", plan->timeout);
@@ -173,6 +184,18 @@ static json_object *json_row(const struct cloister_row *row)
 	return object;
 }
 
+static void json_network(json_object *object, const struct cloister_plan *plan)
+{
+	char network[CLOISTER_NETWORK_TEXT_MAX];
+	json_object *publish = json_object_new_array();
+
+	cloister_plan_network(plan, network, sizeof(network));
+	json_object_object_add(object, "network", json_object_new_string(network));
+	for (const char *line = plan->publish; *line != '\0'; line += strcspn(line, "\n"), line += *line == '\n')
+		json_object_array_add(publish, json_object_new_string_len(line, (int)strcspn(line, "\n")));
+	json_object_object_add(object, "publish", publish);
+}
+
 char *cloister_plan_json(const struct cloister_plan *plan)
 {
 	json_object *object = json_object_new_object();
@@ -193,6 +216,7 @@ char *cloister_plan_json(const struct cloister_plan *plan)
 	}
 	json_object_object_add(object, "rootfs", json_object_new_string(plan->rootfs));
 	json_object_object_add(object, "shell", json_object_new_string(plan->shell));
+	json_network(object, plan);
 	json_object_object_add(object, "hostname", json_object_new_string(plan->hostname));
 	json_object_object_add(object, "terminal", json_object_new_string(terminal_names[plan->terminal]));
 	json_object_object_add(object, "timeout", json_object_new_uint64(plan->timeout));

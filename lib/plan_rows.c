@@ -463,7 +463,9 @@ static void add_account_lines(struct cloister_row_list *list, const struct clois
 /* What a name service and a clock need; with rootfs = / often links into the host's /run, which is not there. */
 static void add_copies(struct cloister_row_list *list)
 {
-	static const char *const files[] = {"/etc/resolv.conf", "/etc/hosts", "/etc/localtime"};
+	static const char *const files[] = {"/etc/hosts", "/etc/localtime"};
+
+	cloister_plan_add_resolver(list);
 
 	/* The sources are opened by root alone, and a user's own rootfs is the host's as a rule. */
 	for (size_t i = 0; list->plan->privileged && i < sizeof(files) / sizeof(*files); i++)
@@ -481,8 +483,7 @@ static void add_closing(struct cloister_row_list *list, const struct cloister_po
 		add(list, CLOISTER_ROW_READ_ONLY, "", "/", "")->attributes = SAFE | RDONLY;
 	add(list, CLOISTER_ROW_PIVOT, "", "/", "");
 	add(list, CLOISTER_ROW_HOSTNAME, "", "", plan->hostname);
-	if (plan->namespaces & CLONE_NEWNET)
-		add(list, CLOISTER_ROW_LOOPBACK, "", "", "lo");
+	cloister_plan_add_network(list);
 	if (facts->shell_check)
 		add(list, CLOISTER_ROW_SHELL, "", plan->shell, plan->rootfs);
 	add(list, CLOISTER_ROW_KEYRING, "", "", "");

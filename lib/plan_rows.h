@@ -53,4 +53,11 @@ int cloister_plan_order_content(struct cloister_plan *plan, size_t first, struct
 /* Makes a mask an empty directory in which mount points can be made. Returns 0 or -ENOMEM. */
 int cloister_row_make_room(struct cloister_row *row);
 
+/* Whether a network can be had (plan_network.c), its texts in the plan, and its rows: of files, and of the network. */
+int cloister_plan_network_check(const struct cloister_policy *policy, const struct cloister_plan_facts *facts,
+                                struct cloister_error *err);
+int cloister_plan_network_texts(struct cloister_plan *plan, const struct cloister_policy *policy);
+void cloister_plan_add_resolver(struct cloister_row_list *list);
+void cloister_plan_add_network(struct cloister_row_list *list);
+
 #endif

@@ -62,8 +62,8 @@ static void put_map(struct writer *writer, const struct cloister_id_map *map)
 int cloister_plan_encode(const struct cloister_plan *plan, void **buffer, size_t *size)
 {
 	struct writer writer = {0};
-	const char *const texts[] = {plan->session_id, plan->user, plan->rootfs,  plan->state,
-	                             plan->shell,      plan->home, plan->hostname};
+	const char *const texts[] = {plan->session_id, plan->user,     plan->rootfs,       plan->state,  plan->shell,
+	                             plan->home,       plan->hostname, plan->network_name, plan->publish};
 	const uint64_t numbers[] = {plan->uid,
 	                            plan->gid,
 	                            plan->namespaces,
@@ -80,7 +80,8 @@ int cloister_plan_encode(const struct cloister_plan *plan, void **buffer, size_t
 	                            plan->writable_max,
 	                            plan->writable_files_max,
 	                            plan->linger,
-	                            plan->shared};
+	                            plan->shared,
+	                            plan->network};
 
 	put_number(&writer, WIRE_MAGIC);
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
@@ -207,6 +208,8 @@ int cloister_plan_decode(const void *buffer, size_t size, struct cloister_plan *
 	plan->shell = get_text(&reader);
 	plan->home = get_text(&reader);
 	plan->hostname = get_text(&reader);
+	plan->network_name = get_text(&reader);
+	plan->publish = get_text(&reader);
 	plan->uid = (uint32_t)get_number(&reader, UINT32_MAX);
 	plan->gid = (uint32_t)get_number(&reader, UINT32_MAX);
 	plan->namespaces = get_number(&reader, UINT64_MAX);
@@ -224,6 +227,7 @@ int cloister_plan_decode(const void *buffer, size_t size, struct cloister_plan *
 	plan->writable_files_max = get_number(&reader, UINT64_MAX);
 	plan->linger = (uint32_t)get_number(&reader, UINT32_MAX);
 	plan->shared = get_number(&reader, 1) != 0;
+	plan->network = (uint32_t)get_number(&reader, CLOISTER_NETWORK_NETNS);
 	get_map(&reader, &plan->uid_map);
 	get_map(&reader, &plan->gid_map);
 	get_map(&reader, &plan->root_uid_map);

@@ -175,6 +175,7 @@ int cloister_policy_check_value(const char *key, const char *value, struct clois
 void cloister_policy_transfer_only(struct cloister_policy *policy)
 {
 	policy->network = CLOISTER_NETWORK_NONE;
+	cloister_policy_clear_list(policy, "publish");
 	policy->scope = CLOISTER_SCOPE_SESSION;
 	policy->linger = 0;
 }

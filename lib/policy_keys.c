@@ -30,6 +30,7 @@ const struct cloister_key cloister_keys[] = {
 	{"tmpfs", "PATH[:size=BYTES][:files=N]", "/tmp, /run", true},
 	{"mask", "a path", "none", true},
 	{"network", "none | host | pasta | netns:NAME", "none", false},
+	{"publish", "[ADDRESS/]PORT[:PORT]", "none", true},
 	{"users", "same | root | host", "same", false},
 	{"hostname", "text", "%H", false},
 	{"shell", "a path inside", "the passwd shell, else /bin/sh", false},
@@ -289,27 +290,11 @@ void cloister_policy_clear_list(struct cloister_policy *policy, const char *key)
 			free(policy->masks[i].origin);
 		}
 		policy->n_masks = 0;
+	} else if (strcmp(key, "publish") == 0) {
+		for (size_t i = 0; i < policy->n_publish; i++)
+			free(policy->publish[i]);
+		policy->n_publish = 0;
 	}
-}
-
-static int set_network(struct cloister_policy *policy, const char *value)
-{
-	static const char *const words[] = {"none", "host", "pasta", NULL};
-	unsigned word;
-
-	if (strncmp(value, "netns:", 6) == 0) {
-		const char *name = value + 6;
-		if (*name == '\0' || *name == '.' || strchr(name, '/') != NULL)
-			return -EINVAL;
-		replace(&policy->network_name, strdup(name));
-		policy->network = CLOISTER_NETWORK_NETNS;
-		return policy->network_name == NULL ? -ENOMEM : 0;
-	}
-	if (set_word(value, words, &word) < 0)
-		return -EINVAL;
-	replace(&policy->network_name, NULL);
-	policy->network = (enum cloister_network)word;
-	return 0;
 }
 
 /* Letters, digits, '-' and '.', as hostname(7) has it. */
@@ -474,7 +459,9 @@ static int set_other(struct cloister_policy *policy, const char *key, char *valu
 	if (strcmp(key, "refuse") == 0)
 		return set_refuse(policy, value);
 	if (strcmp(key, "network") == 0)
-		return set_network(policy, value);
+		return cloister_policy_set_network(policy, value);
+	if (strcmp(key, "publish") == 0)
+		return cloister_policy_add_publish(policy, value);
 	if (strcmp(key, "hostname") == 0)
 		return set_hostname(policy, value);
 	if (strcmp(key, "linger") == 0)
@@ -567,9 +554,11 @@ void cloister_policy_free(struct cloister_policy *policy)
 	cloister_policy_clear_list(policy, "bind");
 	cloister_policy_clear_list(policy, "tmpfs");
 	cloister_policy_clear_list(policy, "mask");
+	cloister_policy_clear_list(policy, "publish");
 	free(policy->binds);
 	free(policy->tmpfs);
 	free(policy->masks);
+	free(policy->publish);
 	free(policy->rootfs);
 	free(policy->state);
 	free(policy->network_name);

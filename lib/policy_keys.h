@@ -22,6 +22,10 @@ struct cloister_policy *cloister_policy_defaults(const struct cloister_expansion
 int cloister_policy_set(struct cloister_policy *policy, const char *key, const char *value,
                         const struct cloister_expansion *expansion, struct cloister_error *err);
 
+/* The values of `network` and `publish` (a list). Return 0, -EINVAL or -ENOMEM. */
+int cloister_policy_set_network(struct cloister_policy *policy, const char *value);
+int cloister_policy_add_publish(struct cloister_policy *policy, const char *value);
+
 /* Whether a section holds for an account. Root is concerned by its own section alone. */
 bool cloister_policy_section_holds(const struct cloister_account *account, enum cloister_section_kind section,
                                    const char *name);

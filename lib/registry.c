@@ -106,7 +106,7 @@ int cloister_registry_add(const struct cloister_session *session, const struct c
                           struct cloister_error *err)
 {
 	uint64_t ticks = 0, inode = 0;
-	char hidden[CLOISTER_SESSION_ID_MAX + 8];
+	char hidden[CLOISTER_SESSION_ID_MAX + 8], network[CLOISTER_NETWORK_TEXT_MAX];
 	int _cleanup_close_ registry = cloister_registry_open(SESSIONS, 0755, err);
 
 	if (registry < 0)
@@ -121,8 +121,8 @@ int cloister_registry_add(const struct cloister_session *session, const struct c
 	if (out == NULL)
 		return cloister_fail(err, errno, "registry", session->id, "cannot write");
 	fd = -1;
-	fprintf(out, "scope=%s\nnetwork=%s\n", plan->shared ? "user" : "session",
-	        plan->namespaces & CLONE_NEWNET ? "none" : "host");
+	cloister_plan_network(plan, network, sizeof(network));
+	fprintf(out, "scope=%s\nnetwork=%s\n", plan->shared ? "user" : "session", network);
 	fprintf(out, "pid=%d\nstart=%" PRIu64 "\nmnt=%" PRIu64 "\nuser=%s\nuid=%" PRIu32 "\nowner=%d\nsince=%lld\n",
 	        (int)session->init, ticks, inode, plan->user, plan->uid, (int)session->owner, (long long)time(NULL));
 	fputs(session->image, out);

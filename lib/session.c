@@ -18,6 +18,8 @@
 
 #include "cloister/cleanup.h"
 #include "cloister/control.h"
+#include "cloister/netns.h"
+#include "cloister/pasta.h"
 #include "cloister/path.h"
 #include "cloister/privileges.h"
 #include "cloister/root_users.h"
@@ -166,7 +168,7 @@ int cloister_verify_namespaces(const struct cloister_plan *plan, struct cloister
 int cloister_prepare_landlock(const struct cloister_plan *plan, struct cloister_session *session,
                               struct cloister_error *err)
 {
-	if (plan->shared && (plan->namespaces & CLONE_NEWNET))
+	if (plan->shared && cloister_plan_network_is_own(plan))
 		return 0;
 	session->landlock = cloister_landlock_scopes(!plan->shared);
 	if (session->landlock < 0 && session->landlock != -EOPNOTSUPP)
@@ -184,6 +186,18 @@ static int prepare_privileges(const struct cloister_plan *plan, struct cloister_
 			return r;
 	}
 	return cloister_prepare_landlock(plan, session, err);
+}
+
+/* What remains to be done for the network, or looked at, once init is ready. */
+static int connect_network(const struct cloister_plan *plan, const struct cloister_session *session, int init_fd,
+                           struct cloister_error *err)
+{
+	if (plan->network == CLOISTER_NETWORK_PASTA)
+		return cloister_pasta_start(plan, session, init_fd, err);
+	if (plan->network != CLOISTER_NETWORK_NETNS)
+		return 0;
+	int _cleanup_close_ netns = cloister_netns_open(plan->network_name, err);
+	return netns < 0 ? netns : cloister_netns_verify(netns, session->init, err);
 }
 
 static int build(const struct cloister_plan *plan, const struct cloister_session_options *options,
@@ -213,7 +227,8 @@ static int build(const struct cloister_plan *plan, const struct cloister_session
 	r = cloister_control_wait(session->control, (int)plan->timeout * 1000, err);
 	if (r < 0)
 		return r;
-	return cloister_verify_namespaces(plan, session, err);
+	r = cloister_verify_namespaces(plan, session, err);
+	return r < 0 ? r : connect_network(plan, session, init_fd, err);
 }
 
 struct cloister_session *cloister_session_new(const struct cloister_plan *plan, const char *id)

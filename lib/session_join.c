@@ -9,6 +9,7 @@
 
 #include "cloister/cleanup.h"
 #include "cloister/control.h"
+#include "cloister/netns.h"
 #include "cloister/number.h"
 #include "session_parts.h"
 
@@ -95,6 +96,23 @@ static int hold(const struct cloister_plan *plan, pid_t init, int pidfd, struct 
 	return r < 0 ? r : verify(plan, session, err);
 }
 
+/* The name may be that of another network namespace by now: -EXDEV. */
+static int same_network(const struct cloister_plan *plan, const char *id, pid_t init, struct cloister_error *err)
+{
+	if (plan->network != CLOISTER_NETWORK_NETNS)
+		return 0;
+	int _cleanup_close_ netns = cloister_netns_open(plan->network_name, err);
+	if (netns < 0)
+		return netns;
+	int r = cloister_netns_verify(netns, init, err);
+	if (r == -EXDEV)
+		return cloister_fail(err, EXDEV, "join", NULL,
+		                     "session %s was started otherwise: the network namespace %s", id,
+		                     plan->network_name);
+	/* It has ended meanwhile. */
+	return r == -ENOENT ? -ESRCH : r;
+}
+
 int cloister_session_join(const struct cloister_plan *plan, const char *id, pid_t init, int pidfd,
                           struct cloister_session **out, struct cloister_error *err)
 {
@@ -108,6 +126,9 @@ int cloister_session_join(const struct cloister_plan *plan, const char *id, pid_
 		return r;
 	if (!cloister_plan_may_join(plan, theirs, what, sizeof(what)))
 		return cloister_fail(err, EXDEV, "join", NULL, "session %s was started otherwise: %s", id, what);
+	r = same_network(plan, id, init, err);
+	if (r < 0)
+		return r;
 	struct cloister_session *session = cloister_session_new(plan, id);
 	if (session == NULL)
 		return cloister_fail(err, ENOMEM, "join", NULL, "no memory");

@@ -242,6 +242,7 @@ static open_source_function *const openers[CLOISTER_ROW_KINDS] = {
 	[CLOISTER_ROW_TERMINAL] = open_node, [CLOISTER_ROW_DEVPTS] = open_devpts,
 	[CLOISTER_ROW_COPY] = open_copy,     [CLOISTER_ROW_USERS] = open_users,
 	[CLOISTER_ROW_IMAGE] = open_image,   [CLOISTER_ROW_HOME] = open_bind,
+	[CLOISTER_ROW_RESOLVER] = open_copy,
 };
 
 void cloister_sources_close(int *sources, size_t n)
@@ -264,7 +265,8 @@ int cloister_sources_open(const struct cloister_plan *plan, const struct cloiste
 		if (openers[row->kind] == NULL || (row->kind == CLOISTER_ROW_DEVPTS && !plan->privileged))
 			continue;
 		int fd = openers[row->kind](plan, row, context, err);
-		if (fd == -ENOENT && (row->kind == CLOISTER_ROW_COPY || row->kind == CLOISTER_ROW_IMAGE))
+		if (fd == -ENOENT && (row->kind == CLOISTER_ROW_COPY || row->kind == CLOISTER_ROW_RESOLVER ||
+		                      row->kind == CLOISTER_ROW_IMAGE))
 			continue;
 		if (fd < 0) {
 			cloister_sources_close(sources, plan->n_rows);

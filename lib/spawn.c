@@ -17,6 +17,7 @@
 
 #include "cloister/cleanup.h"
 #include "cloister/control.h"
+#include "cloister/netns.h"
 #include "cloister/privileges.h"
 
 #define INIT_FD (CLOISTER_CONTROL_FD + 1)
@@ -85,20 +86,42 @@ static void __attribute__((noreturn)) become_init(const struct cloister_plan *pl
 	give_up(control, "cannot execute cloister-init");
 }
 
+/* init is born there: from its own user namespace it could not join one that the host owns. */
+static int enter_network(const struct cloister_plan *plan, int *back, struct cloister_error *err)
+{
+	int _cleanup_close_ netns = cloister_netns_open(plan->network_name, err);
+
+	return netns < 0 ? netns : cloister_netns_enter(netns, back, err);
+}
+
+/* The calling thread's own again, by a descriptor that it opened: that does not fail, and if it does, the login does.
+ */
+static int leave_network(int back, int result, struct cloister_error *err)
+{
+	if (back >= 0 && setns(back, CLONE_NEWNET) < 0)
+		return cloister_fail(err, errno, "network", NULL, "cannot come back from the network namespace");
+	return result;
+}
+
 int cloister_spawn_init(const struct cloister_plan *plan, int init_fd, struct cloister_session *session,
                         struct cloister_error *err)
 {
 	int pair[2], pidfd = -1;
-	struct clone_args args = {.flags = plan->namespaces | CLONE_PIDFD,
-	                          .pidfd = (uintptr_t)&pidfd,
-	                          .exit_signal = SIGCHLD};
+	uint64_t made = plan->namespaces & ~(plan->network == CLOISTER_NETWORK_NETNS ? CLONE_NEWNET : UINT64_C(0));
+	struct clone_args args = {.flags = made | CLONE_PIDFD, .pidfd = (uintptr_t)&pidfd, .exit_signal = SIGCHLD};
 	sigset_t all, before;
 
 	int _cleanup_close_ null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null < 0)
 		return cloister_fail(err, errno, "init", "/dev/null", "cannot open");
+	int _cleanup_close_ back = -1;
+	if (plan->network == CLOISTER_NETWORK_NETNS) {
+		int r = enter_network(plan, &back, err);
+		if (r < 0)
+			return r;
+	}
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return cloister_fail(err, errno, "init", NULL, "no socketpair");
+		return leave_network(back, cloister_fail(err, errno, "init", NULL, "no socketpair"), err);
 	/* The login program's handlers must not run in the child; init gets the mask and PID 1 ignores what it does not
 	 * handle. */
 	sigfillset(&all);
@@ -109,6 +132,7 @@ int cloister_spawn_init(const struct cloister_plan *plan, int init_fd, struct cl
 	int code = errno;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	close(pair[1]);
+	int left = leave_network(back, 0, err);
 	if (pid < 0) {
 		close(pair[0]);
 		return cloister_fail(err, code, "namespaces", NULL, "cannot make the session's namespaces%s",
@@ -117,5 +141,5 @@ int cloister_spawn_init(const struct cloister_plan *plan, int init_fd, struct cl
 	session->init = (pid_t)pid;
 	session->pidfd = pidfd;
 	session->control = pair[0];
-	return 0;
+	return left;
 }

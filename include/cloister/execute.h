@@ -42,6 +42,12 @@ int cloister_target_open(const struct cloister_execution *execution, const struc
 /* Rows whose carrying out is a file of its own. source: the row's descriptor or -1; it stays the caller's. */
 int cloister_carry_account(struct cloister_execution *execution, const struct cloister_row *row, int source,
                            struct cloister_error *err);
+int cloister_carry_resolver(struct cloister_execution *execution, const struct cloister_row *row, int source,
+                            struct cloister_error *err);
+int cloister_carry_loopback(struct cloister_execution *execution, const struct cloister_row *row, int source,
+                            struct cloister_error *err);
+int cloister_carry_prohibit(struct cloister_execution *execution, const struct cloister_row *row, int source,
+                            struct cloister_error *err);
 int cloister_carry_copy(struct cloister_execution *execution, const struct cloister_row *row, int source,
                         struct cloister_error *err);
 int cloister_carry_shell(struct cloister_execution *execution, const struct cloister_row *row, int source,

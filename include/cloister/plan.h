@@ -47,6 +47,7 @@ enum cloister_row_kind {
 	CLOISTER_ROW_FILE,      /* target with the content data */
 	CLOISTER_ROW_ACCOUNT,   /* the lines of data in target, a passwd(5) or group(5), where the rootfs lacks them */
 	CLOISTER_ROW_COPY,      /* a copy of the host's source, if it has one, where the rootfs has no target */
+	CLOISTER_ROW_RESOLVER,  /* target is like the host's resolv.conf(5), source, with the nameservers of data */
 	CLOISTER_ROW_MASK,      /* nothing to see at target */
 	CLOISTER_ROW_READ_ONLY, /* target, as it is, read-only */
 	CLOISTER_ROW_OWNER,     /* what init makes from here on belongs to the user, who is root inside */
@@ -58,6 +59,7 @@ enum cloister_row_kind {
 	CLOISTER_ROW_PIVOT, /* the new root becomes /, the old one goes */
 	CLOISTER_ROW_HOSTNAME,     /* data */
 	CLOISTER_ROW_LOOPBACK,     /* lo up */
+	CLOISTER_ROW_PROHIBIT,     /* no way to the network data, ADDRESS/LENGTH */
 	CLOISTER_ROW_SHELL,        /* target can be executed; it names the shells that are there otherwise */
 	CLOISTER_ROW_KEYRING,      /* a new session keyring */
 	CLOISTER_ROW_NO_CORE,      /* RLIMIT_CORE 0 */
@@ -112,7 +114,10 @@ struct cloister_plan {
 	char *shell;                 /* the shell that runs, as a path inside */
 	char *home;
 	char *hostname;
-	uint64_t namespaces; /* CLONE_NEW* */
+	uint64_t namespaces; /* CLONE_NEW*: those that the session does not share with the host */
+	uint32_t network;    /* enum cloister_network */
+	char *network_name;  /* of netns:NAME; else "" */
+	char *publish;       /* with pasta: "ADDRESS/PORT:PORT" of the host and of the session, one a line */
 	/* On the host, all of them, for what root opens as the user; not on the wire to init. */
 	uint32_t *host_groups;
 	size_t n_host_groups;
@@ -170,6 +175,12 @@ const char *cloister_row_name(enum cloister_row_kind kind);
 int cloister_plan_encode(const struct cloister_plan *plan, void **buffer, size_t *size);
 /* The other way; every length and number is checked. Returns 0, -ENOMEM, or -EBADMSG. */
 int cloister_plan_decode(const void *buffer, size_t size, struct cloister_plan **out);
+
+/* The value of `network`, such as "netns:lab", in text (size bytes). */
+#define CLOISTER_NETWORK_TEXT_MAX 80
+void cloister_plan_network(const struct cloister_plan *plan, char *text, size_t size);
+/* Whether the session's network namespace is its alone. */
+bool cloister_plan_network_is_own(const struct cloister_plan *plan);
 
 /* The plan as text for people, or as JSON; the string is the caller's (free). NULL: no memory. */
 char *cloister_plan_text(const struct cloister_plan *plan);

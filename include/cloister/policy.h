@@ -67,6 +67,8 @@ struct cloister_policy {
 	size_t n_masks;
 	enum cloister_network network;
 	char *network_name; /* of netns:NAME; else NULL */
+	char **publish;     /* with pasta: "ADDRESS/PORT:PORT", of the host and of the session */
+	size_t n_publish;
 	enum cloister_users users;
 	char *hostname;
 	char *shell; /* NULL: the passwd shell */

@@ -2,6 +2,7 @@
 # The network and sockets: nothing of the host answers, and what sshd forwards lands in the session.
 set -u
 . "$(dirname -- "$0")/../lib/attack.sh"
+. "$(dirname -- "$0")/../lib/networks.sh"
 
 # table: N01 | connecting to the host's 127.0.0.1:22, ::1, 169.254.169.254; interfaces | nora (sshd answers)
 test_n01_connections() {
@@ -12,6 +13,45 @@ test_n01_connections() {
 		[ "$(status on iris "${try//\$1\/\$2/$address}")" -ne 0 ] || fail "$address answers"
 	done
 	want "interfaces" lo "$(on iris "sed -n 's/:.*//p' /proc/net/dev" | xargs)"
+}
+
+# table: N01 | network = pasta: the host's loopback, its own address, the gateway, the resolver's other ports, a cloud's metadata | iris with network = host
+test_n01_pasta() {
+	world_serves
+	serve 127.0.0.1 8001 host
+	serve 198.18.0.2 8002 host
+	local address to port answer
+	isolate iris 'network = host'
+	for address in 127.0.0.1/8001/host 198.18.0.2/8002/host 169.254.169.254/80/metadata; do
+		IFS=/ read -r to port answer <<<"$address"
+		want "control: $to" "$answer" "$(on iris "$(reach "$to" "$port")")"
+	done
+	isolated 'network = pasta'
+	want "it has a network" world "$(on iris "$(reach 203.0.113.7 80)")"
+	for address in 127.0.0.1/8001 0.0.0.0/8001 ::1/8001 198.18.0.2/8002 198.18.0.1/8001 198.18.0.1/8002 192.0.2.53/8001 \
+		192.0.2.53/8002 169.254.169.254/80 ::ffff:169.254.169.254/80; do
+		want "$address" "" "$(on iris "$(reach "${address%/*}" "${address##*/}")" || true)"
+	done
+}
+
+# table: N02 | network = pasta and network = netns:NAME: an abstract socket of the host | nora
+# table: N02 | network = netns:NAME: an abstract socket of another process there; it is reached unless the kernel has Landlock's scopes | iris with network = host
+test_n02_other_networks() {
+	world_up
+	[ -e /run/netns/lab ] || ip netns add lab
+	socat ABSTRACT-LISTEN:host-canary,fork SYSTEM:'echo host' &
+	local listeners=($!)
+	ip netns exec lab socat ABSTRACT-LISTEN:lab-canary,fork SYSTEM:'echo lab' &
+	listeners+=($!)
+	eventually 5 grep -q host-canary /proc/net/unix || fail "no listener"
+	eventually 5 ip netns exec lab grep -q lab-canary /proc/net/unix || fail "no listener"
+	isolated 'network = pasta'
+	attacks attack_terminals nora abstract=host-canary
+	isolated 'network = netns:lab'
+	attacks attack_terminals nora abstract=host-canary
+	want_match "as documented" ': (worked|refused EPERM)$' "$(on iris ./attack_terminals abstract=lab-canary)"
+	kill "${listeners[@]}"
+	snapshot_before
 }
 
 # table: N02 | an abstract socket of the host; with network = host it is reached unless the kernel has Landlock's scopes | nora

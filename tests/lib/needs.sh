@@ -7,7 +7,7 @@ build_needs="gcc libc6-dev make pkg-config libpam0g-dev libcap-dev libseccomp-de
 check_needs="libcmocka-dev busybox-static pamtester expect tmux socat rsync valgrind strace python3 cron sudo keyutils libcap2-bin
 	mandoc shellcheck iproute2 procps psmisc at opendoas git sshfs ansible-core lftp mosh python3-paramiko
 	python3-asyncssh libnss-extrausers xauth xvfb x11-utils screen vim-tiny less mmdebstrap
-	skopeo umoci zstd xz-utils bzip2 erofs-utils squashfs-tools e2fsprogs bindfs autofs"
+	skopeo umoci zstd xz-utils bzip2 erofs-utils squashfs-tools e2fsprogs bindfs autofs passt"
 
 wanted=
 for group in "$@"; do

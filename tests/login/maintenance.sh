@@ -17,8 +17,8 @@ everybody() {
 leave_markers() {
 	local name
 	for name in .profile .bashrc .ssh/rc; do
-		echo 'touch $HOME/ran' >/home/iris/$name
-		chown iris: /home/iris/$name
+		echo 'touch $HOME/ran' >"/home/iris/$name"
+		chown iris: "/home/iris/$name"
 	done
 }
 

@@ -193,6 +193,53 @@ static void test_namespaces(void **unused)
 	cloister_plan_free(plan);
 }
 
+/* The wall against a cloud's metadata and the resolver are rows; a network of somebody else's is left as it is. */
+static void test_networks(void **unused)
+{
+	static char lab[] = "lab", port[] = "127.0.0.1/8080:80";
+	static char *ports[] = {port};
+	struct cloister_policy p = policy();
+	struct cloister_plan_facts f = facts();
+	struct cloister_error err = {0};
+	struct cloister_plan *decoded = NULL;
+	char text[CLOISTER_NETWORK_TEXT_MAX];
+	void *wire = NULL;
+	size_t size = 0;
+
+	(void)unused;
+	p.network = CLOISTER_NETWORK_PASTA;
+	p.publish = ports;
+	p.n_publish = 1;
+	struct cloister_plan *plan = build(&p, &f);
+	assert_true(plan->namespaces & CLONE_NEWNET);
+	assert_true(find(plan, CLOISTER_ROW_PROHIBIT, "") < find(plan, CLOISTER_ROW_CAPABILITIES, ""));
+	assert_true(find(plan, CLOISTER_ROW_RESOLVER, "/etc/resolv.conf") != SIZE_MAX);
+	assert_int_equal(find(plan, CLOISTER_ROW_COPY, "/etc/resolv.conf"), SIZE_MAX);
+	assert_int_equal(cloister_plan_encode(plan, &wire, &size), 0);
+	assert_int_equal(cloister_plan_decode(wire, size, &decoded), 0);
+	assert_int_equal(decoded->network, CLOISTER_NETWORK_PASTA);
+	assert_string_equal(decoded->publish, port);
+	cloister_plan_free(decoded);
+	free(wire);
+	cloister_plan_free(plan);
+	p.users = CLOISTER_USERS_HOST;
+	assert_int_equal(refusal(&p, &err), -EOPNOTSUPP);
+	p = policy();
+	p.publish = ports;
+	p.n_publish = 1;
+	assert_int_equal(refusal(&p, &err), -EINVAL);
+	p = policy();
+	p.network = CLOISTER_NETWORK_NETNS;
+	p.network_name = lab;
+	plan = build(&p, &f);
+	assert_true(plan->namespaces & CLONE_NEWNET);
+	assert_int_equal(find(plan, CLOISTER_ROW_LOOPBACK, ""), SIZE_MAX);
+	assert_int_equal(find(plan, CLOISTER_ROW_PROHIBIT, ""), SIZE_MAX);
+	cloister_plan_network(plan, text, sizeof(text));
+	assert_string_equal(text, "netns:lab");
+	cloister_plan_free(plan);
+}
+
 static void test_writable(void **unused)
 {
 	struct cloister_policy p = policy();
@@ -312,6 +359,33 @@ static void open_network(struct cloister_policy *p)
 {
 	p->network = CLOISTER_NETWORK_HOST;
 }
+static void by_pasta(struct cloister_policy *p)
+{
+	p->network = CLOISTER_NETWORK_PASTA;
+}
+static void by_pasta_published(struct cloister_policy *p)
+{
+	static char port[] = "127.0.0.1/8080:80";
+	static char *ports[] = {port};
+
+	p->network = CLOISTER_NETWORK_PASTA;
+	p->publish = ports;
+	p->n_publish = 1;
+}
+static void in_lab(struct cloister_policy *p)
+{
+	static char lab[] = "lab";
+
+	p->network = CLOISTER_NETWORK_NETNS;
+	p->network_name = lab;
+}
+static void in_other_lab(struct cloister_policy *p)
+{
+	static char lab[] = "other";
+
+	p->network = CLOISTER_NETWORK_NETNS;
+	p->network_name = lab;
+}
 static void no_filter(struct cloister_policy *p)
 {
 	p->seccomp = false;
@@ -369,9 +443,9 @@ static void with_other_bind(struct cloister_policy *p)
 static void test_may_join(void **unused)
 {
 	static void (*const changes[])(
-		struct cloister_policy *) = {open_network, no_filter, keep_capability, may_gain_privileges,
-	                                     no_home,      lingers,   of_host,         read_only,
-	                                     other_tree,   by_itself, with_bind};
+		struct cloister_policy *) = {open_network, no_filter, keep_capability, may_gain_privileges, no_home,
+	                                     lingers,      of_host,   read_only,       other_tree,          by_itself,
+	                                     with_bind,    by_pasta,  in_lab};
 	struct cloister_plan *plan = shared_plan("alice-00000001", NULL);
 	struct cloister_plan *same = shared_plan("alice-00000002", NULL);
 	char what[256] = "";
@@ -391,6 +465,18 @@ static void test_may_join(void **unused)
 		assert_true(*what != '\0');
 		cloister_plan_free(other);
 	}
+	struct cloister_plan *lab = shared_plan("alice-00000001", in_lab);
+	struct cloister_plan *other_lab = shared_plan("alice-00000001", in_other_lab);
+	assert_false(cloister_plan_may_join(lab, other_lab, what, sizeof(what)));
+	assert_string_equal(what, "network");
+	cloister_plan_free(other_lab);
+	cloister_plan_free(lab);
+	struct cloister_plan *pasta = shared_plan("alice-00000001", by_pasta);
+	struct cloister_plan *published = shared_plan("alice-00000001", by_pasta_published);
+	assert_false(cloister_plan_may_join(pasta, published, what, sizeof(what)));
+	assert_string_equal(what, "publish");
+	cloister_plan_free(published);
+	cloister_plan_free(pasta);
 	struct cloister_plan *bound = shared_plan("alice-00000001", with_bind);
 	struct cloister_plan *other_bound = shared_plan("alice-00000001", with_other_bind);
 	assert_false(cloister_plan_may_join(bound, other_bound, what, sizeof(what)));
@@ -638,6 +724,7 @@ int main(void)
 		cmocka_unit_test(test_ids),
 		cmocka_unit_test(test_root_is_never_root),
 		cmocka_unit_test(test_namespaces),
+		cmocka_unit_test(test_networks),
 		cmocka_unit_test(test_writable),
 		cmocka_unit_test(test_writable_limits),
 		cmocka_unit_test(test_unprivileged_is_read_only),
