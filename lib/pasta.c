@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "cloister/cleanup.h"
 #include "cloister/control.h"
@@ -24,6 +25,7 @@
 #define ARGUMENTS_MAX 192
 #define HELPER_FD     7
 #define FIRST_FREE_FD 16
+#define PORT_RETRIES  10
 
 struct helper {
 	int control, init, program, network, users, helper, null;
@@ -187,8 +189,8 @@ static int open_namespace(const struct cloister_session *session, const char *ki
 	return fd < 0 ? cloister_fail(err, errno, "network", path, "cannot open") : fd;
 }
 
-int cloister_pasta_start(const struct cloister_plan *plan, const struct cloister_session *session, int init_fd,
-                         struct cloister_error *err)
+static int start_once(const struct cloister_plan *plan, const struct cloister_session *session, int init_fd,
+                      struct cloister_error *err)
 {
 	int pair[2];
 	char _cleanup_free_ *published = strdup(plan->publish);
@@ -223,5 +225,19 @@ int cloister_pasta_start(const struct cloister_plan *plan, const struct cloister
 	/* Both are init's words; who says nothing here is the helper. */
 	if (r == -ECONNRESET || r == -ETIMEDOUT)
 		return cloister_fail(err, -r, "network", "pasta", "the session's network did not come up");
+	return r;
+}
+
+int cloister_pasta_start(const struct cloister_plan *plan, const struct cloister_session *session, int init_fd,
+                         struct cloister_error *err)
+{
+	const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
+	int r = start_once(plan, session, init_fd, err);
+
+	/* The port may be that of a session which has just ended, and whose pasta is about to. */
+	for (int i = 0; i < PORT_RETRIES && r == -ENETUNREACH && *plan->publish != '\0'; i++) {
+		nanosleep(&pause, NULL);
+		r = start_once(plan, session, init_fd, err);
+	}
 	return r;
 }

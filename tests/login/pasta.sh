@@ -133,6 +133,16 @@ test_pasta_and_publish() {
 	snapshot_same
 }
 
+# The last one logs out, and the next one is there at once: the port is free again.
+test_pasta_publishes_again() {
+	world_up
+	isolate iris 'network = pasta' 'scope = user' 'publish = 8087'
+	local i
+	for i in 1 2 3 4 5; do
+		want "login $i" iris "$(on iris whoami)"
+	done
+}
+
 test_pasta_of_a_shared_session() {
 	world_serves
 	isolate iris 'network = pasta' 'scope = user'
