@@ -7,6 +7,7 @@ MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 LIBDIR ?= $(if $(filter /usr,$(PREFIX)),/lib$(if $(MULTIARCH),/$(MULTIARCH)),$(PREFIX)/lib)
 LIBEXECDIR ?= $(PREFIX)/libexec/cloister
 MANDIR ?= $(PREFIX)/share/man
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 VERSION := 0.1.0
 
 B := build
@@ -152,6 +153,14 @@ check-long: needs-check
 	@LONG=1 tests/run.sh 'rootfs.r09*'
 	@LONG=1 tests/run.sh 'crash.*'
 
+# A virtual machine with systemd and cgroup v2. The first time makes a tree of packages (some minutes), which is kept
+# in $(B)/vm.
+.PHONY: check-vm
+check-vm:
+	@tests/lib/needs.sh build vm
+	@$(MAKE) --no-print-directory all
+	@B=$(B) tests/vm/run.sh
+
 # ---- other gates ----
 .PHONY: asan lint format
 asan:
@@ -177,6 +186,7 @@ install: all
 		$(INSTALL) -D -m 0644 conf/cloister.conf $(DESTDIR)$(SYSCONFDIR)/cloister/cloister.conf
 	$(INSTALL) -d -m 0755 $(DESTDIR)$(SYSCONFDIR)/cloister/cloister.conf.d
 	$(INSTALL) -d -m 0700 $(DESTDIR)/var/lib/cloister
+	$(INSTALL) -D -m 0644 conf/cloister-sessions.service $(DESTDIR)$(UNITDIR)/cloister-sessions.service
 	$(INSTALL) -D -m 0644 conf/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/cloister
 	for page in $(notdir $(MAN)); do \
 		$(INSTALL) -D -m 0644 $(B)/man/$$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$$page || exit 1; done
@@ -185,7 +195,7 @@ install: all
 uninstall:
 	rm -f $(DESTDIR)$(LIBDIR)/security/pam_cloister.so $(DESTDIR)$(PREFIX)/bin/cloister-sh $(DESTDIR)$(PREFIX)/bin/cloister \
 		$(DESTDIR)$(LIBEXECDIR)/cloister-init $(DESTDIR)$(LIBEXECDIR)/cloister-image \
-		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/cloister
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/cloister $(DESTDIR)$(UNITDIR)/cloister-sessions.service
 	-rmdir $(DESTDIR)$(LIBEXECDIR) 2>/dev/null
 	for page in $(notdir $(MAN)); do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$$page; done
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "cloister/cgroup.h"
 #include "cloister/cleanup.h"
 #include "cloister/image.h"
 #include "cloister/namespace_limits.h"
@@ -250,6 +251,8 @@ static void check_user(const struct cli_options *options, struct findings *findi
 		if (subject.policy->linger != 0 && subject.policy->scope == CLOISTER_SCOPE_SESSION)
 			printf("warning: linger has no effect for %s: it is for scope = user\n", options->user);
 		check_sources(subject.plan, findings);
+		if (cloister_cgroup_check(subject.plan, &err) < 0)
+			report_error(findings, "limits: %s", cloister_error_line(&err, line, sizeof(line)));
 		findings->errors += cli_check_overlay(subject.plan);
 		findings->errors += cli_check_network(subject.plan);
 		check_login_shell(subject.account);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "cloister/cgroup.h"
 #include "cloister/cleanup.h"
 #include "sessions.h"
 
@@ -49,6 +50,7 @@ static int end(const struct cli_session *session, struct cloister_error *err)
 		return cloister_fail(err, ETIMEDOUT, "kill", NULL, "session %s: %zu processes are left after %d s", id,
 		                     cli_processes_in(session->pid_namespace), WAIT_MILLISECONDS / 1000);
 	cloister_registry_remove(id);
+	cloister_cgroup_remove(id, LOOK_MILLISECONDS);
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <json-c/json.h>
 
 #include "cli.h"
+#include "cloister/cgroup.h"
 #include "cloister/cleanup.h"
 
 static const char usage[] =
@@ -88,6 +89,11 @@ static int print_plan(const struct cli_subject *subject, bool json)
 		fprintf(stderr, "cloister: note: logins of %s are refused%s: %s\n", subject->account->name,
 		        subject->policy->refuse_except_sftp ? ", but for the transfer of files" : "",
 		        subject->policy->refuse);
+	struct cloister_error err = {0};
+	char line[2048];
+	if (cloister_cgroup_check(subject->plan, &err) < 0)
+		fprintf(stderr, "cloister: warning: the login would be refused: %s\n",
+		        cloister_error_line(&err, line, sizeof(line)));
 	int r = json ? print_json(subject->plan, settings, (size_t)n) : print_text(subject->plan, settings, (size_t)n);
 	return r < 0 ? r : fflush(stdout) == 0 ? 0 : -EIO;
 }

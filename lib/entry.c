@@ -100,6 +100,27 @@ static bool is_own_root(const struct cloister_session *session)
 	return !session->privileged && session->uid == 0;
 }
 
+/* Only ever lower than what the login process was given, by limits.conf(5) or its service: root has said that, too. */
+static int apply_rlimits(const struct cloister_limits *limits)
+{
+	for (size_t i = 0; i < CLOISTER_RLIMITS; i++) {
+		const struct cloister_rlimit *asked = &limits->rlimits[i];
+		int resource = cloister_rlimit_names[i].resource;
+		/* The kernel's own form (prlimit64): RLIM_INFINITY is the greatest number. */
+		struct rlimit64 now;
+
+		if (!asked->set)
+			continue;
+		if (syscall(SYS_prlimit64, 0, resource, NULL, &now) < 0)
+			return -errno;
+		now.rlim_max = asked->hard < now.rlim_max ? asked->hard : now.rlim_max;
+		now.rlim_cur = asked->soft < now.rlim_max ? asked->soft : now.rlim_max;
+		if (syscall(SYS_prlimit64, 0, resource, &now, NULL) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
 static int shed_privileges(const struct cloister_entry *entry, const char **step)
 {
 	const struct cloister_session *session = entry->session;
@@ -108,6 +129,10 @@ static int shed_privileges(const struct cloister_entry *entry, const char **step
 
 	*step = "core limit";
 	r = cloister_no_core();
+	if (r < 0)
+		return r;
+	*step = "limits of the process";
+	r = apply_rlimits(&session->limits);
 	if (r < 0)
 		return r;
 	/* Bounding set and securebits need CAP_SETPCAP, so they come before the capabilities go. */
@@ -175,6 +200,10 @@ int cloister_entry_enter(const struct cloister_entry *entry, const char **step)
 	uint64_t joined = session->privileged ? CLONE_NEWPID : CLONE_NEWPID | CLONE_NEWUSER;
 	int flags = (int)(session->namespaces & ~joined);
 
+	/* While the cgroup is still in sight, and before anything is made that it should count. "0" is the writer. */
+	*step = "cgroup";
+	if (session->cgroup >= 0 && write(session->cgroup, "0", 1) != 1)
+		return -errno;
 	/*
 	 * Before the ids, and so on root's quota: an unprivileged id, that of many users as a rule, may have 200 keys
 	 * (keyrings(7), maxkeys), and the next process of anybody could not enter. Nobody inside can fill it: the

@@ -88,10 +88,6 @@ static int refuse_unsupported(const struct cloister_policy *policy, const struct
 		bool asked;
 		const char *what;
 	} unsupported[] = {
-		{policy->memory_max != 0, "memory_max"},
-		{policy->pids_max != 0, "pids_max"},
-		{policy->cpu_max != NULL, "cpu_max"},
-		{policy->io_max != NULL, "io_max"},
 		{!facts->privileged && policy->users == CLOISTER_USERS_HOST, "users = host without root"},
 		/* What the user alone keeps, the user alone can change from outside: it would only look apart. */
 		{!facts->privileged && policy->home == CLOISTER_HOME_PRIVATE, "home = private without root"},
@@ -102,6 +98,14 @@ static int refuse_unsupported(const struct cloister_policy *policy, const struct
 			return cloister_fail(err, EOPNOTSUPP, "policy", NULL, "%s is not supported by this release",
 			                     unsupported[i].what);
 	}
+	struct cloister_cgroup_setting settings[CLOISTER_CGROUP_SETTINGS];
+	/* A user's own cgroup would be the user's to write to. */
+	if (!facts->privileged && cloister_limits_cgroup(&policy->limits, settings) > 0)
+		return cloister_fail(
+			err, EOPNOTSUPP, "policy", NULL,
+			"%s needs the PAM line (pam_cloister.so): only root can make a cgroup whose limits "
+			"the user cannot lift",
+			settings[0].key);
 	/* Whatever a user's own process says about "the session that is already there", the user could have faked. */
 	if (!facts->privileged && policy->scope == CLOISTER_SCOPE_USER)
 		return cloister_fail(
@@ -279,6 +283,7 @@ int cloister_plan_build(const struct cloister_policy *policy, const struct clois
 	plan->privileged = facts->privileged;
 	plan->no_new_privs = policy->no_new_privs;
 	plan->seccomp = policy->seccomp;
+	plan->limits = policy->limits;
 	r = plan_ids(plan, policy, account, facts, err);
 	if (r < 0)
 		return r;

@@ -77,6 +77,7 @@ bool cloister_plan_may_join(const struct cloister_plan *ours, const struct clois
 	         "writable_max or writable_files_max"},
 		{ours->no_new_privs == theirs->no_new_privs, "no_new_privs"},
 		{ours->seccomp == theirs->seccomp, "seccomp"},
+		{cloister_limits_same(&ours->limits, &theirs->limits), "limits"},
 		{ours->linger == theirs->linger, "linger"},
 	};
 

@@ -95,6 +95,30 @@ static void print_network(FILE *out, const struct cloister_plan *plan)
 		fprintf(out, "publish    %.*s\n", (int)strcspn(line, "\n"), line);
 }
 
+/* Two lines of io.max in one. */
+static void print_limit(FILE *out, const char *name, const char *value)
+{
+	fprintf(out, "limit      %s ", name);
+	for (; *value != '\0'; value++)
+		fputc(*value == '\n' ? ',' : *value, out);
+	fputc('\n', out);
+}
+
+static void print_limits(FILE *out, const struct cloister_limits *limits)
+{
+	struct cloister_cgroup_setting settings[CLOISTER_CGROUP_SETTINGS];
+	size_t n = cloister_limits_cgroup(limits, settings);
+
+	for (size_t i = 0; i < n; i++)
+		print_limit(out, settings[i].file, settings[i].value);
+	for (size_t i = 0; i < CLOISTER_RLIMITS; i++) {
+		char value[2 * 20 + 2];
+
+		if (cloister_rlimit_text(&limits->rlimits[i], value, sizeof(value)))
+			print_limit(out, cloister_rlimit_names[i].key, value);
+	}
+}
+
 char *cloister_plan_text(const struct cloister_plan *plan)
 {
 	char *text = NULL;
@@ -129,6 +153,7 @@ char *cloister_plan_text(const struct cloister_plan *plan)
 		fputs("linger     for ever\n", out);
 	else if (plan->shared)
 		fprintf(out, "linger     %" PRIu32 " s\n", plan->linger);
+	print_limits(out, &plan->limits);
 	for (size_t i = 0; i < plan->n_rows; i++)
 		print_row(out, i + 1, &plan->rows[i]);
 	if (fclose(out) != 0) {
@@ -196,6 +221,23 @@ static void json_network(json_object *object, const struct cloister_plan *plan)
 	json_object_object_add(object, "publish", publish);
 }
 
+static json_object *json_limits(const struct cloister_limits *limits)
+{
+	struct cloister_cgroup_setting settings[CLOISTER_CGROUP_SETTINGS];
+	json_object *object = json_object_new_object();
+	size_t n = cloister_limits_cgroup(limits, settings);
+
+	for (size_t i = 0; i < n; i++)
+		json_object_object_add(object, settings[i].file, json_object_new_string(settings[i].value));
+	for (size_t i = 0; i < CLOISTER_RLIMITS; i++) {
+		char value[2 * 20 + 2];
+
+		if (cloister_rlimit_text(&limits->rlimits[i], value, sizeof(value)))
+			json_object_object_add(object, cloister_rlimit_names[i].key, json_object_new_string(value));
+	}
+	return object;
+}
+
 char *cloister_plan_json(const struct cloister_plan *plan)
 {
 	json_object *object = json_object_new_object();
@@ -230,6 +272,7 @@ char *cloister_plan_json(const struct cloister_plan *plan)
 		                       plan->linger == CLOISTER_PLAN_LINGER_FOREVER
 		                               ? json_object_new_string("yes")
 		                               : json_object_new_uint64(plan->linger));
+	json_object_object_add(object, "limits", json_limits(&plan->limits));
 	for (size_t i = 0; i < plan->n_rows; i++)
 		json_object_array_add(rows, json_row(&plan->rows[i]));
 	json_object_object_add(object, "rows", rows);

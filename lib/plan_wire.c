@@ -59,6 +59,21 @@ static void put_map(struct writer *writer, const struct cloister_id_map *map)
 	}
 }
 
+static void put_limits(struct writer *writer, const struct cloister_limits *limits)
+{
+	put_number(writer, limits->memory_max);
+	put_number(writer, limits->swap_limited);
+	put_number(writer, limits->swap_max);
+	put_number(writer, limits->pids_max);
+	put_text(writer, limits->cpu_max);
+	put_text(writer, limits->io_max);
+	for (size_t i = 0; i < CLOISTER_RLIMITS; i++) {
+		put_number(writer, limits->rlimits[i].set);
+		put_number(writer, limits->rlimits[i].soft);
+		put_number(writer, limits->rlimits[i].hard);
+	}
+}
+
 int cloister_plan_encode(const struct cloister_plan *plan, void **buffer, size_t *size)
 {
 	struct writer writer = {0};
@@ -92,6 +107,7 @@ int cloister_plan_encode(const struct cloister_plan *plan, void **buffer, size_t
 	put_map(&writer, &plan->gid_map);
 	put_map(&writer, &plan->root_uid_map);
 	put_map(&writer, &plan->root_gid_map);
+	put_limits(&writer, &plan->limits);
 	put_number(&writer, plan->n_rows);
 	for (size_t i = 0; i < plan->n_rows; i++) {
 		const struct cloister_row *row = &plan->rows[i];
@@ -168,6 +184,31 @@ static void get_map(struct reader *reader, struct cloister_id_map *map)
 	map->n = n;
 }
 
+static void get_short_text(struct reader *reader, char *text, size_t size)
+{
+	char _cleanup_free_ *read = get_text(reader);
+
+	if (read != NULL && strlen(read) >= size)
+		reader->error = EBADMSG;
+	else if (read != NULL)
+		memcpy(text, read, strlen(read) + 1);
+}
+
+static void get_limits(struct reader *reader, struct cloister_limits *limits)
+{
+	limits->memory_max = get_number(reader, UINT64_MAX);
+	limits->swap_limited = get_number(reader, 1) != 0;
+	limits->swap_max = get_number(reader, UINT64_MAX);
+	limits->pids_max = get_number(reader, UINT64_MAX);
+	get_short_text(reader, limits->cpu_max, sizeof(limits->cpu_max));
+	get_short_text(reader, limits->io_max, sizeof(limits->io_max));
+	for (size_t i = 0; i < CLOISTER_RLIMITS; i++) {
+		limits->rlimits[i].set = get_number(reader, 1) != 0;
+		limits->rlimits[i].soft = get_number(reader, UINT64_MAX);
+		limits->rlimits[i].hard = get_number(reader, UINT64_MAX);
+	}
+}
+
 static void get_rows(struct reader *reader, struct cloister_plan *plan)
 {
 	size_t n = (size_t)get_number(reader, WIRE_ROWS_MAX);
@@ -232,6 +273,7 @@ int cloister_plan_decode(const void *buffer, size_t size, struct cloister_plan *
 	get_map(&reader, &plan->gid_map);
 	get_map(&reader, &plan->root_uid_map);
 	get_map(&reader, &plan->root_gid_map);
+	get_limits(&reader, &plan->limits);
 	if (reader.error == 0)
 		get_rows(&reader, plan);
 	if (reader.error == 0 && reader.left != 0)

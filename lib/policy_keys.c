@@ -15,7 +15,6 @@
 
 #define TIMEOUT_MAX    600
 #define HOST_NAME_SIZE 64
-#define PIDS_LIMIT     4194304
 #define FILES_LIMIT    INT64_MAX
 
 const struct cloister_key cloister_keys[] = {
@@ -39,10 +38,23 @@ const struct cloister_key cloister_keys[] = {
 	{"capabilities", "none | names", "none", false},
 	{"no_new_privs", "yes | no", "yes", false},
 	{"seccomp", "default | none", "default", false},
-	{"memory_max", "BYTES", "none", false},
-	{"pids_max", "a number", "none", false},
-	{"cpu_max", "MAX PERIOD", "none", false},
-	{"io_max", "text of io.max", "none", false},
+	{"memory_max", "BYTES | max", "max", false},
+	{"swap_max", "BYTES | max", "max", false},
+	{"pids_max", "a number | max", "max", false},
+	{"cpu_max", "PROCESSORS | MAX PERIOD | max", "max", false},
+	{"io_max", "MAJOR:MINOR WHAT=N...[, ...] | max", "max", false},
+	{"rlimit_as", "SOFT[:HARD] in bytes | max", "max", false},
+	{"rlimit_cpu", "SOFT[:HARD] | max", "max", false},
+	{"rlimit_data", "SOFT[:HARD] in bytes | max", "max", false},
+	{"rlimit_fsize", "SOFT[:HARD] in bytes | max", "max", false},
+	{"rlimit_memlock", "SOFT[:HARD] in bytes | max", "max", false},
+	{"rlimit_msgqueue", "SOFT[:HARD] in bytes | max", "max", false},
+	{"rlimit_nice", "SOFT[:HARD] | max", "max", false},
+	{"rlimit_nofile", "SOFT[:HARD] | max", "max", false},
+	{"rlimit_nproc", "SOFT[:HARD] | max", "max", false},
+	{"rlimit_rtprio", "SOFT[:HARD] | max", "max", false},
+	{"rlimit_sigpending", "SOFT[:HARD] | max", "max", false},
+	{"rlimit_stack", "SOFT[:HARD] in bytes | max", "max", false},
 	{"entry", "auto | child | process", "auto", false},
 	{"timeout", "SECONDS", "10", false},
 	{"refuse", "a text of at most 255 bytes", "none", false},
@@ -58,17 +70,11 @@ static int wrong(struct cloister_error *err, const char *text)
 
 static int parse_bytes(const char *text, uint64_t *bytes)
 {
-	size_t length = strlen(text);
-	unsigned shift = 0;
-
-	if (length > 0 && strchr("KMGT", text[length - 1]) != NULL) {
-		shift = 10U * (unsigned)(strchr("KMGT", text[length - 1]) - "KMGT" + 1);
-		length--;
-	}
 	uint64_t number;
-	if (cloister_number_parse(text, length, &number) < 0 || number == 0 || number > (UINT64_MAX >> shift))
+
+	if (cloister_limits_parse_bytes(text, strlen(text), &number) < 0 || number == 0)
 		return -EINVAL;
-	*bytes = number << shift;
+	*bytes = number;
 	return 0;
 }
 
@@ -370,14 +376,6 @@ static int set_id_range(struct cloister_policy *policy, const char *value)
 	return 0;
 }
 
-static int set_text(char **out, const char *value)
-{
-	if (*value == '\0')
-		return -EINVAL;
-	replace(out, strdup(value));
-	return *out == NULL ? -ENOMEM : 0;
-}
-
 /* What the user is shown, in one line; an empty value takes back that of a less specific section. */
 static int set_refuse(struct cloister_policy *policy, const char *value)
 {
@@ -442,6 +440,7 @@ static int set_other(struct cloister_policy *policy, const char *key, char *valu
                      const struct cloister_expansion *expansion)
 {
 	uint64_t number = 0;
+	bool is_limit;
 	int r;
 
 	if (strcmp(key, "rootfs") == 0)
@@ -470,18 +469,13 @@ static int set_other(struct cloister_policy *policy, const char *key, char *valu
 		return set_capabilities(policy, value);
 	if (strcmp(key, "id_range") == 0)
 		return set_id_range(policy, value);
-	if (strcmp(key, "memory_max") == 0)
-		return parse_bytes(value, &policy->memory_max);
 	if (strcmp(key, "writable_max") == 0)
 		return parse_bytes(value, &policy->writable_max);
 	if (strcmp(key, "writable_files_max") == 0)
 		return set_bounded(value, 1, FILES_LIMIT, &policy->writable_files_max);
-	if (strcmp(key, "pids_max") == 0)
-		return set_bounded(value, 1, PIDS_LIMIT, &policy->pids_max);
-	if (strcmp(key, "cpu_max") == 0)
-		return set_text(&policy->cpu_max, value);
-	if (strcmp(key, "io_max") == 0)
-		return set_text(&policy->io_max, value);
+	r = cloister_limits_set(&policy->limits, key, value, &is_limit);
+	if (is_limit)
+		return r;
 	r = set_bounded(value, 1, TIMEOUT_MAX, &number);
 	if (r == 0)
 		policy->timeout = (unsigned)number;
@@ -564,8 +558,6 @@ void cloister_policy_free(struct cloister_policy *policy)
 	free(policy->network_name);
 	free(policy->hostname);
 	free(policy->shell);
-	free(policy->cpu_max);
-	free(policy->io_max);
 	free(policy->refuse);
 	free(policy);
 }

@@ -171,8 +171,10 @@ int cloister_run(const struct cloister_run *run, int *status, struct cloister_er
 	}
 	cloister_pty_close(&state.pty);
 	if (run->live == NULL) {
-		if (state.session != NULL)
+		if (state.session != NULL) {
 			cloister_session_reap(state.session, INIT_WAIT_MILLIS);
+			cloister_session_drop_cgroup(state.session, INIT_WAIT_MILLIS);
+		}
 		cloister_session_free(state.session);
 	}
 	return r;

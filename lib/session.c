@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "cloister/cgroup.h"
 #include "cloister/cleanup.h"
 #include "cloister/control.h"
 #include "cloister/netns.h"
@@ -200,6 +201,21 @@ static int connect_network(const struct cloister_plan *plan, const struct cloist
 	return netns < 0 ? netns : cloister_netns_verify(netns, session->init, err);
 }
 
+/* Init is born in the session's cgroup: what it makes, and what comes after it, never was outside. */
+static int spawn_init(const struct cloister_plan *plan, int init_fd, struct cloister_session *session,
+                      struct cloister_error *err)
+{
+	int _cleanup_close_ cgroup = -1, lock = -1;
+
+	if (!cloister_cgroup_is_wanted(plan))
+		return cloister_spawn_init(plan, init_fd, -1, session, err);
+	cgroup = cloister_cgroup_make(plan, &lock, err);
+	if (cgroup < 0)
+		return cgroup;
+	int r = cloister_session_hold_cgroup(session, err);
+	return r < 0 ? r : cloister_spawn_init(plan, init_fd, cgroup, session, err);
+}
+
 static int build(const struct cloister_plan *plan, const struct cloister_session_options *options,
                  struct cloister_session *session, struct cloister_error *err)
 {
@@ -211,7 +227,7 @@ static int build(const struct cloister_plan *plan, const struct cloister_session
 	int _cleanup_close_ init_fd = open_init(plan, options->init_path, err);
 	if (init_fd < 0)
 		return init_fd;
-	r = cloister_spawn_init(plan, init_fd, session, err);
+	r = spawn_init(plan, init_fd, session, err);
 	if (r < 0)
 		return r;
 	if (plan->namespaces & CLONE_NEWUSER) {
@@ -228,7 +244,15 @@ static int build(const struct cloister_plan *plan, const struct cloister_session
 	if (r < 0)
 		return r;
 	r = cloister_verify_namespaces(plan, session, err);
+	if (r == 0 && session->cgroup >= 0)
+		r = cloister_cgroup_verify(session->id, session->init, err);
 	return r < 0 ? r : connect_network(plan, session, init_fd, err);
+}
+
+int cloister_session_hold_cgroup(struct cloister_session *session, struct cloister_error *err)
+{
+	session->cgroup = cloister_cgroup_open_processes(session->id, err);
+	return session->cgroup < 0 ? session->cgroup : 0;
 }
 
 struct cloister_session *cloister_session_new(const struct cloister_plan *plan, const char *id)
@@ -241,6 +265,8 @@ struct cloister_session *cloister_session_new(const struct cloister_plan *plan, 
 	                                     .pidfd = -1,
 	                                     .control = -1,
 	                                     .landlock = -1,
+	                                     .cgroup = -1,
+	                                     .limits = plan->limits,
 	                                     .namespaces = plan->namespaces,
 	                                     .capabilities = plan->capabilities,
 	                                     .root_inside = plan->root_inside,
@@ -273,6 +299,9 @@ int cloister_session_start(const struct cloister_plan *plan, const struct cloist
 	if (r < 0) {
 		cloister_session_end(session);
 		cloister_session_reap(session, FAILED_INIT_WAIT);
+		/* Made or not. */
+		if (cloister_cgroup_is_wanted(plan))
+			cloister_cgroup_remove(session->id, FAILED_INIT_WAIT);
 		cloister_session_free(session);
 		return r;
 	}
@@ -307,6 +336,12 @@ bool cloister_session_reap(struct cloister_session *session, int milliseconds)
 	return session->init == 0;
 }
 
+void cloister_session_drop_cgroup(const struct cloister_session *session, int milliseconds)
+{
+	if (session->cgroup >= 0)
+		cloister_cgroup_remove(session->id, milliseconds);
+}
+
 void cloister_session_free(struct cloister_session *session)
 {
 	if (session == NULL)
@@ -317,6 +352,8 @@ void cloister_session_free(struct cloister_session *session)
 		close(session->control);
 	if (session->landlock >= 0)
 		close(session->landlock);
+	if (session->cgroup >= 0)
+		close(session->cgroup);
 	free(session->seccomp);
 	free(session->groups);
 	free(session);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "cloister/cgroup.h"
 #include "cloister/cleanup.h"
 #include "cloister/control.h"
 #include "cloister/netns.h"
@@ -93,6 +94,10 @@ static int hold(const struct cloister_plan *plan, pid_t init, int pidfd, struct 
 	if (session->pidfd < 0)
 		return cloister_fail(err, errno, "join", NULL, "no descriptor");
 	int r = cloister_prepare_landlock(plan, session, err);
+	if (r == 0 && cloister_cgroup_is_wanted(plan))
+		r = cloister_session_hold_cgroup(session, err);
+	if (r == 0 && cloister_cgroup_is_wanted(plan))
+		r = cloister_cgroup_verify(session->id, init, err);
 	return r < 0 ? r : verify(plan, session, err);
 }
 

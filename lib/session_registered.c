@@ -2,6 +2,7 @@
 /* A session that others of the same user can find, and share an overlay with. */
 #include <errno.h>
 
+#include "cloister/cgroup.h"
 #include "cloister/cleanup.h"
 #include "cloister/source.h"
 #include "registry_entries.h"
@@ -49,6 +50,7 @@ int cloister_session_start_registered(const struct cloister_plan *plan, const ch
 	}
 	cloister_registry_sweep(plan->user);
 	cloister_registry_sweep_logins(plan->user);
+	cloister_cgroup_sweep(plan->user);
 	/* After the overlay's lock, always in this order. */
 	int r = cloister_image_hold(plan, &hold, err);
 	if (r == 0)
@@ -64,6 +66,7 @@ int cloister_session_start_registered(const struct cloister_plan *plan, const ch
 	if (r < 0) {
 		cloister_session_end(session);
 		cloister_session_reap(session, REFUSED_INIT_WAIT);
+		cloister_session_drop_cgroup(session, REFUSED_INIT_WAIT);
 		cloister_session_free(session);
 		return r;
 	}

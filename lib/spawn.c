@@ -36,7 +36,8 @@ static void __attribute__((noreturn)) give_up(int control, const char *step)
 
 /* Runs in the namespaces, before exec: raw system calls alone, since another thread may have held any lock at the
  * clone. */
-static void __attribute__((noreturn)) become_init(const struct cloister_plan *plan, int control, int init_fd, int null)
+static void __attribute__((noreturn))
+become_init(const struct cloister_plan *plan, int control, int init_fd, int null, bool own_cgroup)
 {
 	static char name[] = "cloister-init";
 	char *const argv[] = {name, NULL};
@@ -66,6 +67,9 @@ static void __attribute__((noreturn)) become_init(const struct cloister_plan *pl
 	if (n != 1)
 		_exit(125);
 	setsid();
+	/* clone3(2) would have made the cgroup namespace one of the login process's cgroup (copy_cgroup_ns). */
+	if (own_cgroup && unshare(CLONE_NEWCGROUP) < 0)
+		give_up(control, "cannot make the cgroup namespace");
 	/* On root's quota, as at an entry. */
 	if (plan->privileged && cloister_new_session_keyring() < 0)
 		give_up(control, "cannot join a new session keyring");
@@ -103,7 +107,7 @@ static int leave_network(int back, int result, struct cloister_error *err)
 	return result;
 }
 
-int cloister_spawn_init(const struct cloister_plan *plan, int init_fd, struct cloister_session *session,
+int cloister_spawn_init(const struct cloister_plan *plan, int init_fd, int cgroup, struct cloister_session *session,
                         struct cloister_error *err)
 {
 	int pair[2], pidfd = -1;
@@ -111,6 +115,10 @@ int cloister_spawn_init(const struct cloister_plan *plan, int init_fd, struct cl
 	struct clone_args args = {.flags = made | CLONE_PIDFD, .pidfd = (uintptr_t)&pidfd, .exit_signal = SIGCHLD};
 	sigset_t all, before;
 
+	if (cgroup >= 0) {
+		args.flags = (args.flags & ~(uint64_t)CLONE_NEWCGROUP) | CLONE_INTO_CGROUP;
+		args.cgroup = (unsigned)cgroup;
+	}
 	int _cleanup_close_ null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null < 0)
 		return cloister_fail(err, errno, "init", "/dev/null", "cannot open");
@@ -128,7 +136,7 @@ int cloister_spawn_init(const struct cloister_plan *plan, int init_fd, struct cl
 	pthread_sigmask(SIG_BLOCK, &all, &before);
 	long pid = syscall(SYS_clone3, &args, sizeof(args));
 	if (pid == 0)
-		become_init(plan, pair[1], init_fd, null);
+		become_init(plan, pair[1], init_fd, null, cgroup >= 0);
 	int code = errno;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	close(pair[1]);

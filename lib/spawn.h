@@ -6,10 +6,11 @@
 #include "cloister/session.h"
 
 /*
- * clone3(2) into the plan's namespaces; the child waits for one byte on its end of the control socket (the id maps are
- * written), becomes the namespace's root, and is replaced by init_fd. Fills session->init, pidfd and control.
+ * clone3(2) into the plan's namespaces and the session's cgroup (a directory; -1: the caller's); the child waits for
+ * one byte on its end of the control socket (the id maps are written), becomes the namespace's root, and is replaced by
+ * init_fd. Fills session->init, pidfd and control.
  */
-int cloister_spawn_init(const struct cloister_plan *plan, int init_fd, struct cloister_session *session,
+int cloister_spawn_init(const struct cloister_plan *plan, int init_fd, int cgroup, struct cloister_session *session,
                         struct cloister_error *err);
 
 /* Writes two maps as those of pid, in whose user namespace's parent the caller has every capability. 0 or -errno. */

@@ -90,6 +90,7 @@ void cloister_armed_disown(struct cloister_armed *armed)
 	close_and_forget(&armed->session->control);
 	close_and_forget(&armed->session->pidfd);
 	close_and_forget(&armed->session->landlock);
+	close_and_forget(&armed->session->cgroup);
 	close_and_forget(&armed->own_pid_namespace);
 	close_and_forget(&armed->closed_pid_namespace);
 	close_and_forget(&armed->pty_control);

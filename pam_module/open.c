@@ -12,6 +12,10 @@
 #include "cloister/mounts.h"
 #include "cloister/registry.h"
 
+/* Milliseconds for the processes of a killed session to leave its cgroup. Zombies do not count, and so the login
+ * program is not waited for. */
+#define CGROUP_WAIT 2000
+
 /* The session's ptys, where the login process has a part in them; -1 when it has none. */
 static int prepare_terminal(const struct cloister_plan *plan, struct cloister_open *open, int *devpts,
                             struct cloister_error *err)
@@ -174,6 +178,8 @@ int cloister_open_close(struct cloister_open *open, struct cloister_error *err)
 		cloister_login_view_leave(&open->view);
 	if (open->session != NULL)
 		cloister_session_reap(open->session, 0);
+	if (open->session != NULL && open->ended)
+		cloister_session_drop_cgroup(open->session, CGROUP_WAIT);
 	return r;
 }
 
@@ -181,8 +187,12 @@ void cloister_open_free(struct cloister_open *open)
 {
 	if (open == NULL)
 		return;
-	if (open->session != NULL && open->session->owner == getpid())
+	if (open->session != NULL && open->session->owner == getpid()) {
 		cloister_session_reap(open->session, 0);
+		/* The login program has reaped its own children by now. */
+		if (open->ended)
+			cloister_session_drop_cgroup(open->session, 0);
+	}
 	cloister_session_free(open->session);
 	free(open);
 }

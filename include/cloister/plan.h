@@ -14,6 +14,7 @@
 #include "cloister/account.h"
 #include "cloister/error.h"
 #include "cloister/ids.h"
+#include "cloister/limits.h"
 #include "cloister/mount_table.h"
 #include "cloister/policy.h"
 
@@ -138,6 +139,7 @@ struct cloister_plan {
 	bool privileged;     /* root carries the host's part out; else everything happens in the user's own namespace */
 	bool no_new_privs;
 	bool seccomp;
+	struct cloister_limits limits;
 	struct cloister_row *rows;
 	size_t n_rows;
 };

@@ -11,6 +11,7 @@
 #include "cloister/account.h"
 #include "cloister/config.h"
 #include "cloister/error.h"
+#include "cloister/limits.h"
 
 enum cloister_writable {
 	CLOISTER_WRITABLE_OVERLAY,
@@ -78,10 +79,7 @@ struct cloister_policy {
 	bool capabilities_set; /* the key is there; without it users = root has a set of its own */
 	bool no_new_privs;
 	bool seccomp;
-	uint64_t memory_max; /* bytes; 0: none */
-	uint64_t pids_max;   /* 0: none */
-	char *cpu_max;       /* text for cgroup v2's cpu.max; NULL: none */
-	char *io_max;        /* NULL: none */
+	struct cloister_limits limits;
 	enum cloister_entry_kind entry;
 	unsigned timeout;        /* seconds */
 	char *refuse;            /* logins are refused with this text; NULL: they are not */

@@ -39,6 +39,8 @@ struct cloister_session {
 	/* By cloister_namespace_kinds, as the kernel says; 0: not of the session's own, or init cannot be looked at. */
 	uint64_t namespace_inodes[CLOISTER_NAMESPACE_KINDS], host_namespace_inodes[CLOISTER_NAMESPACE_KINDS];
 	uint64_t root_device, root_inode; /* of init; 0: it cannot be looked at */
+	int cgroup; /* cgroup.procs of the session's cgroup, for whoever enters; -1: it has none of its own */
+	struct cloister_limits limits;
 };
 
 struct cloister_session_options {
@@ -88,6 +90,10 @@ void cloister_session_end(struct cloister_session *session);
 
 /* Reaps init if it has ended; gives it at most `milliseconds` to do so. True when it is gone. */
 bool cloister_session_reap(struct cloister_session *session, int milliseconds);
+
+/* Removes the cgroup of a session that has ended, if it has one, waiting at most so many milliseconds for its last
+ * process. What is left then the next login removes. */
+void cloister_session_drop_cgroup(const struct cloister_session *session, int milliseconds);
 
 /* Closes what the caller holds of the session and frees it; in a forked child that is all that may be done. */
 void cloister_session_free(struct cloister_session *session);

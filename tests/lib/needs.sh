@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installs the Debian packages that building ("build") and testing ("check") need, and only those that are missing.
+# Installs the Debian packages that building ("build") and testing ("check", "vm") need, and only those that are missing.
 set -eu
 
 build_needs="gcc libc6-dev make pkg-config libpam0g-dev libcap-dev libseccomp-dev libsubid-dev libjson-c-dev libarchive-dev libssl-dev scdoc
@@ -9,13 +9,16 @@ check_needs="libcmocka-dev busybox-static pamtester expect tmux socat rsync valg
 	python3-asyncssh libnss-extrausers xauth xvfb x11-utils screen vim-tiny less mmdebstrap
 	skopeo umoci zstd xz-utils bzip2 erofs-utils squashfs-tools e2fsprogs bindfs autofs passt"
 
+vm_needs="mmdebstrap e2fsprogs openssh-client qemu-system-x86"
+
 wanted=
 for group in "$@"; do
 	case $group in
 	build) wanted="$wanted $build_needs" ;;
 	check) wanted="$wanted $check_needs" ;;
+	vm) wanted="$wanted $vm_needs" ;;
 	*)
-		echo "usage: $0 [build] [check]" >&2
+		echo "usage: $0 [build] [check] [vm]" >&2
 		exit 2
 		;;
 	esac

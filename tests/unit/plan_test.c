@@ -320,10 +320,15 @@ static void test_unsupported_is_refused(void **unused)
 {
 	struct cloister_error err = {0};
 	struct cloister_policy p = policy();
+	struct cloister_plan_facts f = facts();
+	struct cloister_account a = account();
+	struct cloister_plan *plan = NULL;
 
 	(void)unused;
-	p.memory_max = 1;
-	assert_int_equal(refusal(&p, &err), -EOPNOTSUPP);
+	p.home = CLOISTER_HOME_PRIVATE;
+	f.privileged = false;
+	f.range = (struct cloister_id_range){0, 0, 0};
+	assert_int_equal(cloister_plan_build(&p, &a, &f, &plan, &err), -EOPNOTSUPP);
 }
 
 /* A user's own process cannot say which session is the user's. */
