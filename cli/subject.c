@@ -98,24 +98,25 @@ static int apply_settings(const struct cli_options *options, struct cli_subject 
 
 int cli_subject_find(const struct cli_options *options, struct cli_subject *subject, struct cloister_error *err)
 {
-	char host_name[HOST_NAME_MAX + 1] = "localhost";
+	char host_name[HOST_NAME_MAX + 1];
 	const struct cloister_tokens tokens = {.session_id = subject->session_id, .host_name = host_name};
 
 	int r = cloister_config_load(options->configuration, geteuid() == 0, &subject->config, err);
 	if (r == -ENOENT && options->configuration == NULL) {
 		subject->config = calloc(1, sizeof(*subject->config));
-		r = subject->config == NULL ? -ENOMEM : 0;
+		r = subject->config == NULL ? cloister_fail(err, ENOMEM, "configuration", NULL, "no memory") : 0;
 	}
 	if (r == 0)
 		r = options->user != NULL ? cloister_account_by_name(options->user, &subject->account, err)
 		                          : cloister_account_by_uid(getuid(), &subject->account, err);
 	if (r == 0)
-		r = cloister_session_new_id(subject->account->name, subject->session_id);
+		r = cloister_session_new_id(subject->account->name, subject->session_id, err);
 	if (r == 0)
 		r = apply_settings(options, subject, err);
+	if (r == 0)
+		r = cloister_host_name(host_name, sizeof(host_name), err);
 	if (r < 0)
 		return r;
-	gethostname(host_name, sizeof(host_name) - 1);
 	return cloister_policy_for_user(subject->config, subject->account, &tokens, &subject->policy, err);
 }
 

@@ -18,19 +18,32 @@ static uint32_t first_large(struct subid_range *ranges, int n)
 	return 0;
 }
 
-static void find_subordinate(const char *name, struct cloister_id_range *range)
+/* Where the large range of one kind begins; *base is 0 when there is none. A list that cannot be read is no empty one:
+ * the user would come into the range that others share. */
+static int find_base(int (*list)(const char *name, struct subid_range **ranges), const char *file, const char *name,
+                     uint32_t *base, struct cloister_error *err)
 {
 	struct subid_range *ranges = NULL;
 
-	int n = subid_get_uid_ranges(name, &ranges);
-	uint32_t uid_base = first_large(ranges, n);
+	errno = 0;
+	int n = list(name, &ranges);
+	int code = errno;
+	*base = first_large(ranges, n);
 	free(ranges);
-	ranges = NULL;
-	n = subid_get_gid_ranges(name, &ranges);
-	uint32_t gid_base = first_large(ranges, n);
-	free(ranges);
-	if (uid_base != 0 && gid_base != 0)
+	/* Without an errno a source of nsswitch.conf does not know the user. */
+	return n < 0 && code != 0 && code != ENOENT ? cloister_fail(err, code, "ids", file, "cannot read") : 0;
+}
+
+static int find_subordinate(const char *name, struct cloister_id_range *range, struct cloister_error *err)
+{
+	uint32_t uid_base = 0, gid_base = 0;
+
+	int r = find_base(subid_get_uid_ranges, "/etc/subuid", name, &uid_base, err);
+	if (r == 0)
+		r = find_base(subid_get_gid_ranges, "/etc/subgid", name, &gid_base, err);
+	if (r == 0 && uid_base != 0 && gid_base != 0)
 		*range = (struct cloister_id_range){uid_base, gid_base, CLOISTER_ID_COUNT_DEFAULT};
+	return r;
 }
 
 /*
@@ -60,13 +73,17 @@ int cloister_id_range_find(const struct cloister_policy *policy, const struct cl
 
 	if (silence == NULL)
 		return cloister_fail(err, errno, "ids", "/dev/null", "cannot open");
-	if (policy->id_count != 0 && privileged) {
+	int r = 0;
+	if (policy->id_count != 0 && privileged)
 		found = (struct cloister_id_range){policy->id_base, policy->id_base, policy->id_count};
-	} else if (subid_init("cloister", silence)) {
-		find_subordinate(account->name, &found);
-	}
+	else if (subid_init("cloister", silence))
+		r = find_subordinate(account->name, &found, err);
+	else
+		r = cloister_fail(err, ENOMEM, "ids", NULL, "cannot start libsubid");
+	if (r < 0)
+		return r;
 	if (found.count == 0 && privileged && policy->users == CLOISTER_USERS_ROOT && account->uid != 0) {
-		int r = own_default_range(account->uid, &found, err);
+		r = own_default_range(account->uid, &found, err);
 		if (r < 0)
 			return r;
 	}

@@ -196,7 +196,9 @@ int cloister_path_open_host(const char *path, int flags, enum cloister_path_trus
 	int _cleanup_close_ fd = walk_components(&walk);
 	if (fd < 0)
 		return fd;
-	if ((flags & O_DIRECTORY) && (fstat(fd, &st) < 0 || !S_ISDIR(st.st_mode)))
+	if ((flags & O_DIRECTORY) && fstat(fd, &st) < 0)
+		return cloister_fail(err, errno, "path", path, "cannot stat");
+	if ((flags & O_DIRECTORY) && !S_ISDIR(st.st_mode))
 		return cloister_fail(err, ENOTDIR, "path", path, "not a directory");
 	return TAKE_FD(fd);
 }

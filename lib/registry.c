@@ -274,6 +274,9 @@ void cloister_registry_visit_some(DIR *directory, const char *user, void (*visit
 	/* Some at a time, wherever: what is dead is met sooner or later. */
 	if (n > SWEEP_MAX && getrandom(&first, sizeof(first), 0) == (ssize_t)sizeof(first))
 		first %= n;
+	/* Or when the list could not be read. */
+	if (n == 0)
+		return;
 	rewinddir(directory);
 	for (struct dirent *entry = readdir(directory); entry != NULL; entry = readdir(directory)) {
 		if (!is_of(entry->d_name, user))

@@ -252,6 +252,9 @@ int cloister_seccomp_build(uint64_t capabilities, bool joins_user_namespace, voi
 	if (filter == NULL)
 		return cloister_fail(err, ENOMEM, "seccomp", NULL, "cannot make a filter");
 	int r = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+	/* Otherwise a system call that fails is told as ECANCELED. */
+	if (r == 0)
+		r = seccomp_attr_set(filter, SCMP_FLTATR_API_SYSRAWRC, 1);
 	if (r == 0)
 		r = add_rules(filter, capabilities, joins_user_namespace);
 	if (r == 0)

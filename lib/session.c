@@ -31,13 +31,25 @@
 
 #define FAILED_INIT_WAIT 1000 /* milliseconds */
 
-int cloister_session_new_id(const char *user, char id[CLOISTER_SESSION_ID_MAX])
+int cloister_session_new_id(const char *user, char id[CLOISTER_SESSION_ID_MAX], struct cloister_error *err)
 {
 	unsigned char bytes[4];
+	ssize_t n;
 
-	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
-		return -EIO;
+	do {
+		n = getrandom(bytes, sizeof(bytes), 0);
+	} while (n < 0 && errno == EINTR);
+	if (n != (ssize_t)sizeof(bytes))
+		return cloister_fail(err, n < 0 ? errno : EIO, "session", NULL, "no random number for a session id");
 	snprintf(id, CLOISTER_SESSION_ID_MAX, "%.48s-%02x%02x%02x%02x", user, bytes[0], bytes[1], bytes[2], bytes[3]);
+	return 0;
+}
+
+int cloister_host_name(char *name, size_t size, struct cloister_error *err)
+{
+	if (gethostname(name, size) < 0)
+		return cloister_fail(err, errno, "host name", NULL, "cannot be read");
+	name[size - 1] = '\0';
 	return 0;
 }
 
@@ -48,7 +60,8 @@ int cloister_program_path(const char *name, const char *beside, char *path, size
 	if (slash != NULL) {
 		int n = snprintf(path, size, "%.*s/%s", (int)(slash - beside), beside, name);
 
-		if (n > 0 && (size_t)n < size && access(path, F_OK) == 0)
+		/* What is there but cannot be looked at must not be replaced by another one. */
+		if (n > 0 && (size_t)n < size && (access(path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR)))
 			return 0;
 	}
 	int n = snprintf(path, size, "%s/%s", CLOISTER_LIBEXECDIR, name);

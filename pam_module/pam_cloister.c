@@ -213,14 +213,15 @@ static int find_policy(const struct arguments *arguments, const struct cloister_
                        const char *session_id, struct cloister_policy **policy, struct cloister_error *err)
 {
 	struct cloister_config _cleanup_config_ *config = NULL;
-	char host_name[HOST_NAME_MAX + 1] = "localhost";
+	char host_name[HOST_NAME_MAX + 1];
 	const struct cloister_tokens tokens = {.session_id = session_id, .host_name = host_name};
 
 	int r = cloister_config_load(arguments->configuration, true, &config, err);
+	if (r == 0)
+		r = cloister_host_name(host_name, sizeof(host_name), err);
 	if (r < 0)
 		/* Nobody can tell who was to be isolated; root must be able to come and mend it. */
 		return account->uid == 0 ? 0 : r;
-	gethostname(host_name, sizeof(host_name) - 1);
 	return cloister_policy_for_user(config, account, &tokens, policy, err);
 }
 
@@ -247,10 +248,8 @@ PAM_EXTERN __attribute__((visibility("default"))) int pam_sm_open_session(pam_ha
 		return refuse(pamh, "an unknown user", &err);
 	if (parse_arguments(argc, argv, &arguments, &err) < 0)
 		return account->uid == 0 ? PAM_IGNORE : refuse(pamh, user, &err);
-	if (cloister_session_new_id(account->name, session_id) < 0) {
-		cloister_fail(&err, EIO, "session", NULL, "no random number for a session id");
+	if (cloister_session_new_id(account->name, session_id, &err) < 0)
 		return account->uid == 0 ? PAM_IGNORE : refuse(pamh, user, &err);
-	}
 	if (find_policy(&arguments, account, session_id, &policy, &err) < 0)
 		return refuse(pamh, user, &err);
 	if (policy == NULL || !policy->isolate) {

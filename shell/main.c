@@ -28,7 +28,7 @@ static int find_policy(const struct cloister_account *account, const char *sessi
                        struct cloister_error *err)
 {
 	struct cloister_config _cleanup_config_ *config = NULL;
-	char host_name[HOST_NAME_MAX + 1] = "localhost";
+	char host_name[HOST_NAME_MAX + 1];
 	const struct cloister_tokens tokens = {.session_id = session_id, .host_name = host_name};
 
 	int r = cloister_config_load(NULL, geteuid() == 0, &config, err);
@@ -40,7 +40,9 @@ static int find_policy(const struct cloister_account *account, const char *sessi
 		return r;
 	if (config == NULL)
 		return cloister_fail(err, ENOMEM, "configuration", NULL, "no memory");
-	gethostname(host_name, sizeof(host_name) - 1);
+	r = cloister_host_name(host_name, sizeof(host_name), err);
+	if (r < 0)
+		return r;
 	return cloister_policy_for_user(config, account, &tokens, policy, err);
 }
 
@@ -104,7 +106,7 @@ static int run_session(char **argv, int *status, struct cloister_error *err)
 
 	int r = cloister_account_by_uid(getuid(), &account, err);
 	if (r == 0)
-		r = cloister_session_new_id(account->name, session_id);
+		r = cloister_session_new_id(account->name, session_id, err);
 	if (r == 0)
 		r = find_policy(account, session_id, &policy, err);
 	if (r == 0) {

@@ -51,8 +51,11 @@ struct cloister_session_options {
 };
 
 /* A new session id: the user's name and 8 random hexadecimal digits, at most CLOISTER_SESSION_ID_MAX bytes. 0 or
- * -errno. */
-int cloister_session_new_id(const char *user, char id[CLOISTER_SESSION_ID_MAX]);
+ * -errno, with *err filled. */
+int cloister_session_new_id(const char *user, char id[CLOISTER_SESSION_ID_MAX], struct cloister_error *err);
+
+/* The host's name, for the tokens of a configuration; size is HOST_NAME_MAX + 1. 0 or -errno, with *err filled. */
+int cloister_host_name(char *name, size_t size, struct cloister_error *err);
 
 /*
  * Starts the session of a plan: init by one clone3(2) with every namespace, id maps, sources, plan, and waits until
