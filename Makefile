@@ -46,6 +46,8 @@ CLI_SRC := $(sort $(wildcard cli/*.c))
 IMAGE_SRC := $(sort $(wildcard image/*.c))
 UNIT_SRC := $(sort $(wildcard tests/unit/*_test.c))
 PROBE_SRC := $(sort $(wildcard tests/probe/*.c))
+FUZZ_SRC := $(sort $(wildcard tests/fuzz/*_fuzz.c))
+comma := ,
 objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
 PROGRAMS := $(B)/pam_cloister.so $(B)/cloister-sh $(B)/cloister $(B)/cloister-image $(B)/cloister-init
@@ -113,8 +115,33 @@ $(B)/probe/asan/sessions: $(PROGRAMS) tests/probe/sessions.c
 	mkdir -p $(@D)
 	cp $(B)/asan/pam_cloister.so $(B)/cloister-init $(B)/asan/probe/sessions $(@D)/
 
+# ---- fuzz targets: with libFuzzer (make fuzz), and with a main that feeds the corpus to them (make check) ----
+FUZZ := $(patsubst tests/fuzz/%_fuzz.c,$(B)/fuzz/%,$(FUZZ_SRC))
+FUZZ_ENGINE ?=
+# Private headers of lib/ and image/, too: what is fuzzed is mostly not for others.
+$(B)/obj/tests/fuzz/%.o: CPPFLAGS += -I. -Iimage
+FUZZ_MAIN := $(if $(FUZZ_ENGINE),,$(B)/obj/tests/fuzz/replay.o)
+FUZZ_SECONDS ?= 60
+FUZZ_ONLY ?=
+$(B)/libimage.a: $(call objects,$(filter-out image/main.c,$(IMAGE_SRC)))
+	rm -f $@
+	$(AR) rcs $@ $^
+$(B)/fuzz/%: $(B)/obj/tests/fuzz/%_fuzz.o $(FUZZ_MAIN) $(B)/libimage.a $(B)/libcloister.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(FUZZ_ENGINE) -pie $(LINK) $(LDFLAGS) -o $@ $^ -lcap -lseccomp -lsubid -ljson-c -larchive -lcrypto
+.PHONY: fuzz fuzz-programs fuzz-corpus
+fuzz-programs: $(FUZZ)
+fuzz-corpus:
+	@$(MAKE) --no-print-directory B=$(B)/asan SANITIZE='$(ASAN)' fuzz-programs
+# FUZZ_SECONDS for each target; FUZZ_ONLY="NAME NAME" runs these alone.
+fuzz:
+	@tests/lib/needs.sh build fuzz
+	@$(MAKE) --no-print-directory B=$(B)/libfuzzer CC=clang WERROR= FUZZ_ENGINE=-fsanitize=fuzzer \
+		SANITIZE='$(subst address,fuzzer-no-link$(comma)address,$(ASAN))' fuzz-programs
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run.sh $(B)/libfuzzer/fuzz $(FUZZ_ONLY)
+
 .PHONY: unit tests
-tests: $(UNIT) $(PROBES) $(B)/probe/asan/sessions
+tests: $(UNIT) $(PROBES) $(B)/probe/asan/sessions fuzz-corpus
 unit: $(UNIT)
 	@for t in $(UNIT); do echo "== $$t"; $$t || exit 1; done
 

@@ -131,6 +131,20 @@ static char *copy_or_empty(const char *text)
 	return strdup(text != NULL ? text : "");
 }
 
+/* "/home/alice/" and "/home//alice" are "/home/alice", which is what places are compared with. */
+static void squeeze_slashes(char *path)
+{
+	char *to = path;
+
+	for (const char *from = path; *from != '\0'; from++) {
+		if (*from != '/' || to == path || to[-1] != '/')
+			*to++ = *from;
+	}
+	if (to - path > 1 && to[-1] == '/')
+		to--;
+	*to = '\0';
+}
+
 static int make_account(const struct passwd *record, struct cloister_account **out, struct cloister_error *err)
 {
 	struct cloister_account _cleanup_account_ *account = calloc(1, sizeof(*account));
@@ -146,6 +160,7 @@ static int make_account(const struct passwd *record, struct cloister_account **o
 	account->shell = copy_or_empty(record->pw_shell);
 	if (account->name == NULL || account->gecos == NULL || account->home == NULL || account->shell == NULL)
 		return cloister_fail(err, ENOMEM, step, NULL, "no memory for an account");
+	squeeze_slashes(account->home);
 	/* setresuid(2) and chown(2) take -1 for "leave it as it is", so it can be nobody's id. */
 	if (!name_is_safe(account->name) || account->uid == (uid_t)-1 || account->gid == (gid_t)-1)
 		return cloister_fail(err, EINVAL, step, NULL, "the name service has an unusable record for user %s",

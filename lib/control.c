@@ -131,6 +131,12 @@ int cloister_control_send(int control, const struct cloister_plan *plan, const i
 	return 0;
 }
 
+static void close_all(const int *fds, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		close(fds[i]);
+}
+
 /* Receives the message and its descriptors; fds has room for CLOISTER_SOURCES_MAX + 1. Returns their number or -errno.
  */
 static int receive_message(int control, struct start_message *message, int *fds)
@@ -151,15 +157,16 @@ static int receive_message(int control, struct start_message *message, int *fds)
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
-	if (n == 0)
-		return -ECONNRESET;
 	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
-	if (n != sizeof(*message) || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) || cmsg == NULL ||
-	    cmsg->cmsg_type != SCM_RIGHTS)
-		return -EBADMSG;
-	size_t size = cmsg->cmsg_len - CMSG_LEN(0);
-	memcpy(fds, CMSG_DATA(cmsg), size);
-	return (int)(size / sizeof(int));
+	size_t count = 0;
+	if (cmsg != NULL && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS) {
+		count = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		memcpy(fds, CMSG_DATA(cmsg), count * sizeof(int));
+	}
+	if (n == sizeof(*message) && !(header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) && count > 0)
+		return (int)count;
+	close_all(fds, count);
+	return n == 0 ? -ECONNRESET : -EBADMSG;
 }
 
 int cloister_plan_file_read(int file, struct cloister_plan **plan, void **seccomp, uint16_t *seccomp_length)
@@ -167,8 +174,11 @@ int cloister_plan_file_read(int file, struct cloister_plan **plan, void **seccom
 	struct plan_footer footer;
 	struct stat st;
 
-	/* Sealed, it is what the login process wrote, and neither a wait nor a signal when it is read. */
-	if (fcntl(file, F_GET_SEALS) != SEALS || fstat(file, &st) < 0 || st.st_size < (off_t)sizeof(footer))
+	int seals = fcntl(file, F_GET_SEALS);
+
+	/* Sealed, it is what the login process wrote, and neither a wait nor a signal when it is read. The kernel adds
+	 * F_SEAL_EXEC by itself where vm.memfd_noexec is set. */
+	if (seals < 0 || (seals & SEALS) != SEALS || fstat(file, &st) < 0 || st.st_size < (off_t)sizeof(footer))
 		return -EBADMSG;
 	size_t size = (size_t)st.st_size;
 	char *bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, file, 0);
@@ -193,6 +203,22 @@ int cloister_plan_file_read(int file, struct cloister_plan **plan, void **seccom
 	return 0;
 }
 
+/* The row that each source is for. Two for one row: one of them would be lost, open. */
+static int place_sources(const struct start_message *message, const int *fds, struct cloister_start *start)
+{
+	start->sources = calloc(start->plan->n_rows + 1, sizeof(int));
+	if (start->sources == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < start->plan->n_rows; i++)
+		start->sources[i] = -1;
+	for (uint32_t i = 0; i < message->n_sources; i++) {
+		if (message->rows[i] >= start->plan->n_rows || start->sources[message->rows[i]] >= 0)
+			return -EBADMSG;
+		start->sources[message->rows[i]] = fds[i + 1];
+	}
+	return 0;
+}
+
 int cloister_control_receive(int control, struct cloister_start *start)
 {
 	struct start_message message = {0};
@@ -201,23 +227,17 @@ int cloister_control_receive(int control, struct cloister_start *start)
 
 	if (n < 0)
 		return n;
-	int _cleanup_close_ file = n > 0 ? fds[0] : -1;
-	if (message.magic != START_MAGIC || (uint32_t)n != message.n_sources + 1)
-		return -EBADMSG;
-	int r = cloister_plan_file_read(file, &start->plan, &start->seccomp, &start->seccomp_length);
-	if (r < 0)
+	int r = message.magic == START_MAGIC && (uint32_t)n == message.n_sources + 1 ? 0 : -EBADMSG;
+	if (r == 0)
+		r = cloister_plan_file_read(fds[0], &start->plan, &start->seccomp, &start->seccomp_length);
+	if (r == 0)
+		r = place_sources(&message, fds, start);
+	if (r < 0) {
+		close_all(fds, (size_t)n);
+		cloister_start_clear(start);
 		return r;
-	start->sources = calloc(start->plan->n_rows + 1, sizeof(int));
-	if (start->sources == NULL)
-		return -ENOMEM;
-	for (size_t i = 0; i < start->plan->n_rows; i++)
-		start->sources[i] = -1;
-	for (uint32_t i = 0; i < message.n_sources; i++) {
-		if (message.rows[i] >= start->plan->n_rows)
-			return -EBADMSG;
-		start->sources[message.rows[i]] = fds[i + 1];
 	}
-	start->plan_file = TAKE_FD(file);
+	start->plan_file = fds[0];
 	return 0;
 }
 

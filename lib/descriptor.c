@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "cloister/cleanup.h"
+
 union descriptor_message {
 	char bytes[CMSG_SPACE(sizeof(int))];
 	struct cmsghdr align;
@@ -32,18 +34,30 @@ int cloister_descriptor_send(int socket, int fd, int code)
 int cloister_descriptor_receive(int socket)
 {
 	union descriptor_message ancillary = {0};
-	int code = EIO, fd = -1;
+	int code = EIO;
+	int _cleanup_close_ fd = -1;
 	struct iovec vector = {.iov_base = &code, .iov_len = sizeof(code)};
 	struct msghdr header = {.msg_iov = &vector,
 	                        .msg_iovlen = 1,
 	                        .msg_control = ancillary.bytes,
 	                        .msg_controllen = sizeof(ancillary.bytes)};
 
-	if (recvmsg(socket, &header, MSG_CMSG_CLOEXEC) != (ssize_t)sizeof(code))
+	ssize_t n = recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
+	/* First of all, so that it is closed whatever else is wrong. There is room for one more with some alignments.
+	 */
+	struct cmsghdr *cmsg = n < 0 ? NULL : CMSG_FIRSTHDR(&header);
+	if (cmsg != NULL && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS) {
+		int fds[(sizeof(ancillary.bytes) - CMSG_LEN(0)) / sizeof(int)] = {-1};
+		size_t size = cmsg->cmsg_len - CMSG_LEN(0);
+
+		memcpy(fds, CMSG_DATA(cmsg), size);
+		for (size_t i = 1; i < size / sizeof(int); i++)
+			close(fds[i]);
+		fd = fds[0];
+	}
+	if (n != (ssize_t)sizeof(code) || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) || code < 0)
 		return -EIO;
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
-	if (code != 0 || cmsg == NULL || cmsg->cmsg_type != SCM_RIGHTS)
-		return code != 0 ? -code : -EIO;
-	memcpy(&fd, CMSG_DATA(cmsg), sizeof(fd));
-	return fd;
+	if (code > 0)
+		return -code;
+	return fd < 0 ? -EIO : TAKE_FD(fd);
 }

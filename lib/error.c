@@ -30,7 +30,7 @@ static void copy_cut(char *to, size_t size, const char *from)
 int cloister_fail(struct cloister_error *err, int code, const char *step, const char *path, const char *format, ...)
 {
 	/* Filled aside: a caller may pass parts of *err itself to say more about an error from below. */
-	struct cloister_error filled = {.code = code != 0 ? code : EIO};
+	struct cloister_error filled = {.code = code > 0 ? code : EIO};
 	va_list arguments;
 
 	if (err == NULL)

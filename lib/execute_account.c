@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "account_lines.h"
 #include "cloister/cleanup.h"
 #include "cloister/execute.h"
 #include "cloister/path.h"
@@ -50,62 +51,6 @@ static int read_accounts(int root, const char *path, char **out)
 	return 0;
 }
 
-/* The field'th (from 0) of a ':' separated line; its length in *length. */
-static const char *field_of(const char *line, size_t field, size_t *length)
-{
-	for (; field > 0; field--) {
-		line += strcspn(line, ":\n");
-		if (*line != ':')
-			return NULL;
-		line++;
-	}
-	*length = strcspn(line, ":\n");
-	return line;
-}
-
-static bool same_field(const char *left, const char *right, size_t field)
-{
-	size_t left_length = 0, right_length = 0;
-	const char *a = field_of(left, field, &left_length), *b = field_of(right, field, &right_length);
-
-	return a != NULL && b != NULL && left_length == right_length && memcmp(a, b, left_length) == 0;
-}
-
-/* Whether the file has an entry with the line's name or its id (the third field of both formats). */
-static bool knows(const char *accounts, const char *line)
-{
-	for (const char *at = accounts; *at != '\0'; at += strcspn(at, "\n"), at += *at == '\n') {
-		if (same_field(at, line, 0) || same_field(at, line, 2))
-			return true;
-	}
-	return false;
-}
-
-/* The lines of row->data that the file does not know yet, after it; NULL: no memory. */
-static char *with_lines(const char *accounts, const char *lines, bool *changed)
-{
-	char *text = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
-
-	if (out == NULL)
-		return NULL;
-	fputs(accounts, out);
-	bool ends = *accounts == '\0' || accounts[strlen(accounts) - 1] == '\n';
-	for (const char *line = lines; *line != '\0'; line += strcspn(line, "\n"), line += *line == '\n') {
-		if (knows(accounts, line))
-			continue;
-		fprintf(out, "%s%.*s\n", ends ? "" : "\n", (int)strcspn(line, "\n"), line);
-		ends = true;
-		*changed = true;
-	}
-	if (fclose(out) != 0) {
-		free(text);
-		return NULL;
-	}
-	return text;
-}
-
 int cloister_carry_account(struct cloister_execution *execution, const struct cloister_row *row, int source,
                            struct cloister_error *err)
 {
@@ -120,7 +65,7 @@ int cloister_carry_account(struct cloister_execution *execution, const struct cl
 		accounts = strdup("");
 	else if (r < 0)
 		return fail(row, r, "cannot read it in the rootfs", err);
-	char _cleanup_free_ *text = accounts == NULL ? NULL : with_lines(accounts, row->data, &changed);
+	char _cleanup_free_ *text = accounts == NULL ? NULL : cloister_account_lines_add(accounts, row->data, &changed);
 	if (text == NULL)
 		return fail(row, ENOMEM, "no memory", err);
 	return changed ? cloister_carry_made(execution, row, text, strlen(text), err) : 0;

@@ -58,11 +58,14 @@ static int parse_line(char *line, struct cloister_mount *mount)
 	/* A source may be empty, and then its field is: two blanks, of which strtok_r(3) makes one. */
 	char *source = strtok_r(NULL, " ", &rest);
 	char *options = strtok_r(NULL, " ", &rest);
-	if (filesystem == NULL || source == NULL || fields[PATH][0] != '/' ||
+	if (filesystem == NULL || source == NULL ||
 	    cloister_number_parse(fields[ID], strlen(fields[ID]), &mount->id) < 0 ||
 	    cloister_number_parse(fields[PARENT], strlen(fields[PARENT]), &mount->parent) < 0)
 		return -EBADMSG;
 	unescape(fields[PATH]);
+	/* The kernel writes a path without a detour; one that has any would lead elsewhere than it says. */
+	if (!cloister_path_is_direct(fields[PATH]))
+		return -EBADMSG;
 	mount->path = fields[PATH];
 	mount->filesystem = filesystem;
 	mount->options = options != NULL ? options : source;

@@ -32,6 +32,20 @@ int cloister_openat2(int directory, const char *path, int flags, mode_t mode, un
 	return -errno;
 }
 
+bool cloister_path_is_direct(const char *path)
+{
+	if (path[0] != '/')
+		return false;
+	for (const char *at = path; path[1] != '\0' && *at != '\0';) {
+		size_t length = strcspn(++at, "/");
+
+		if (length == 0 || (length == 1 && at[0] == '.') || (length == 2 && at[0] == '.' && at[1] == '.'))
+			return false;
+		at += length;
+	}
+	return true;
+}
+
 bool cloister_path_is_plain(const char *text)
 {
 	size_t length = strlen(text);

@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "account_lines.h"
 #include "cloister/cleanup.h"
+#include "cloister/path.h"
 #include "plan_rows.h"
 
 static const char *const row_names[CLOISTER_ROW_KINDS] = {
@@ -133,6 +135,40 @@ static int refuse_unsupported(const struct cloister_policy *policy, const struct
 	return r < 0 ? r : cloister_plan_root_check(policy, account, facts, err);
 }
 
+/*
+ * Directories of users (LDAP) may let them set their own shell, and need not refuse a newline in it: that would be one
+ * more line of the session's passwd(5), and of the file that tells the launcher which capabilities are kept.
+ */
+static int check_account(const struct cloister_account *account, struct cloister_error *err)
+{
+	if (!cloister_account_field_fits(account->home))
+		return cloister_fail(err, EINVAL, "account", account->home,
+		                     "the name service has a home with a colon or a control character");
+	if (!cloister_account_field_fits(account->shell))
+		return cloister_fail(err, EINVAL, "account", account->shell,
+		                     "the name service has a shell with a colon or a control character");
+	return 0;
+}
+
+/*
+ * Places are held against each other, and against those that nothing may be mounted on, as texts. A name service may
+ * say "/home/../run/cloister".
+ */
+static int check_paths(const struct cloister_plan *plan, struct cloister_error *err)
+{
+	for (size_t i = 0; i < plan->n_rows; i++) {
+		const struct cloister_row *row = &plan->rows[i];
+
+		if (*row->target != '\0' && !cloister_path_is_direct(row->target))
+			return cloister_fail(err, EINVAL, "plan", row->target, "%s: not a plain absolute path",
+			                     cloister_row_name(row->kind));
+		if (*row->source != '\0' && !cloister_path_is_direct(row->source))
+			return cloister_fail(err, EINVAL, "plan", row->source, "%s: not a plain absolute path",
+			                     cloister_row_name(row->kind));
+	}
+	return 0;
+}
+
 static int plan_ids(struct cloister_plan *plan, const struct cloister_policy *policy,
                     const struct cloister_account *account, const struct cloister_plan_facts *facts,
                     struct cloister_error *err)
@@ -251,6 +287,8 @@ int cloister_plan_build(const struct cloister_policy *policy, const struct clois
                         const struct cloister_plan_facts *facts, struct cloister_plan **out, struct cloister_error *err)
 {
 	int r = refuse_unsupported(policy, account, facts, err);
+	if (r == 0)
+		r = check_account(account, err);
 	if (r < 0)
 		return r;
 
@@ -288,6 +326,8 @@ int cloister_plan_build(const struct cloister_policy *policy, const struct clois
 	if (r < 0)
 		return r;
 	r = cloister_plan_add_rows(plan, policy, account, facts, err);
+	if (r == 0)
+		r = check_paths(plan, err);
 	if (r < 0)
 		return r;
 	*out = TAKE_PTR(plan);

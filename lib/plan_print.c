@@ -54,29 +54,32 @@ static void print_map(FILE *out, const char *title, const struct cloister_id_map
 	fputc('\n', out);
 }
 
-/* Control characters of a row's data (a file's lines) in one line. */
-static void print_quoted(FILE *out, const char *text)
+/* Mount points are named by users, too, and what is printed here is read on a terminal. */
+static void print_safe(FILE *out, const char *text)
 {
-	fputc('"', out);
 	for (; *text != '\0'; text++) {
 		if (*text == '\n')
 			fputs("\\n", out);
 		else
-			fputc((unsigned char)*text < ' ' ? '?' : *text, out);
+			fputc((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text, out);
 	}
-	fputc('"', out);
 }
 
 static void print_row(FILE *out, size_t number, const struct cloister_row *row)
 {
 	fprintf(out, "%3zu %-12s", number, cloister_row_name(row->kind));
-	if (*row->target != '\0')
-		fprintf(out, " %s", row->target);
-	if (*row->source != '\0')
-		fprintf(out, " from %s", row->source);
-	if (*row->data != '\0') {
+	if (*row->target != '\0') {
 		fputc(' ', out);
-		print_quoted(out, row->data);
+		print_safe(out, row->target);
+	}
+	if (*row->source != '\0') {
+		fputs(" from ", out);
+		print_safe(out, row->source);
+	}
+	if (*row->data != '\0') {
+		fputs(" \"", out);
+		print_safe(out, row->data);
+		fputc('"', out);
 	}
 	print_flags(out, row->attributes, attribute_names, " ");
 	print_flags(out, row->flags, row_flag_names, " [");

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mount.h>
 
+#include "account_lines.h"
 #include "cloister/cleanup.h"
 
 #define SAFE    CLOISTER_SAFE
@@ -417,7 +418,8 @@ static char *group_lines(const struct cloister_account *account)
 	for (size_t i = 0; i < account->n_groups; i++) {
 		bool own = account->groups[i] == account->gid;
 
-		if (account->group_names[i] != NULL && (own || account->groups[i] >= CLOISTER_FIRST_USER_GID))
+		if (account->group_names[i] != NULL && cloister_account_field_fits(account->group_names[i]) &&
+		    (own || account->groups[i] >= CLOISTER_FIRST_USER_GID))
 			fprintf(out, "%s:x:%u:%s\n", account->group_names[i], account->groups[i],
 			        own ? "" : account->name);
 	}
@@ -434,6 +436,7 @@ static void add_account_lines(struct cloister_row_list *list, const struct clois
 {
 	char _cleanup_free_ *users = NULL;
 	char _cleanup_free_ *groups = group_lines(account);
+	const char *gecos = cloister_account_field_fits(account->gecos) ? account->gecos : "";
 
 	/* users = root: the user is root inside, and adduser(8) renames a new file over these, which a mount forbids.
 	 */
@@ -449,7 +452,7 @@ static void add_account_lines(struct cloister_row_list *list, const struct clois
 	if (asprintf(&users,
 	             "%s:x:%u:%u:%s:%s:%s\nroot:x:0:0:root:/root:/bin/sh\n"
 	             "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
-	             account->name, account->uid, account->gid, account->gecos, account->home, account->shell) < 0 ||
+	             account->name, account->uid, account->gid, gecos, account->home, account->shell) < 0 ||
 	    groups == NULL) {
 		list->error = ENOMEM;
 		return;

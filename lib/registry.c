@@ -63,8 +63,6 @@ DIR *cloister_registry_list(const char *name, struct cloister_error *err)
 	return directory;
 }
 
-/* Field 22 of /proc/PID/stat (proc(5)): with the number it names a process for good. The name in field 2 may hold
- * anything. */
 int cloister_registry_start_time(pid_t pid, uint64_t *ticks)
 {
 	char path[40], text[1024];
@@ -77,10 +75,7 @@ int cloister_registry_start_time(pid_t pid, uint64_t *ticks)
 	if (n <= 0)
 		return -ESRCH;
 	text[n] = '\0';
-	char *at = strrchr(text, ')');
-	for (int field = 2; at != NULL && field < 22; field++)
-		at = strchr(at + 1, ' ');
-	return at != NULL && cloister_number_parse(at + 1, strcspn(at + 1, " "), ticks) == 0 ? 0 : -ESRCH;
+	return cloister_registry_parse_stat(text, ticks);
 }
 
 static int mount_namespace(pid_t pid, uint64_t *inode)
@@ -156,12 +151,11 @@ static bool same_namespace(pid_t pid, uint64_t inode)
 
 int cloister_registry_confirm(const char *text)
 {
-	uint64_t number = 0, start = 0, inode = 0, now_start = 0;
+	uint64_t start = 0, inode = 0, now_start = 0;
+	pid_t pid = 0;
 
-	if (cloister_number_of_key(text, "pid", &number) < 0 || cloister_number_of_key(text, "start", &start) < 0 ||
-	    cloister_number_of_key(text, "mnt", &inode) < 0 || number <= 1 || number > INT32_MAX)
+	if (cloister_registry_parse_init(text, &pid, &start, &inode) < 0)
 		return -ESRCH;
-	pid_t pid = (pid_t)number;
 	int _cleanup_close_ pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (pidfd < 0)
 		return -ESRCH;
@@ -213,20 +207,6 @@ int cloister_registry_live(int registry, const char *name, char *text, size_t si
 	return pidfd < 0 ? -ESRCH : pidfd;
 }
 
-/* Whether a live session's entry is on the plan's state directory: 1 yes, 0 no, -EBUSY when it is, but over something
- * else. */
-static int same_overlay(const char *text, const char *wanted)
-{
-	size_t first_line = strcspn(wanted + 1, "\n") + 2;
-	char _cleanup_free_ *state = strndup(wanted, first_line);
-
-	if (state == NULL)
-		return -ENOMEM;
-	if (strstr(text, wanted) != NULL)
-		return 1;
-	return strstr(text, state) != NULL ? -EBUSY : 0;
-}
-
 /* The first live session whose entry has the lines wanted, as a pidfd, and its entry. The kernel is asked about it
  * alone: a login must not cost what all sessions do. */
 static int find_live(DIR *directory, const char *wanted, char text[CLOISTER_REGISTRY_ENTRY_MAX])
@@ -235,7 +215,7 @@ static int find_live(DIR *directory, const char *wanted, char text[CLOISTER_REGI
 		if (entry->d_name[0] == '.' ||
 		    cloister_registry_read(dirfd(directory), entry->d_name, text, CLOISTER_REGISTRY_ENTRY_MAX) < 0)
 			continue;
-		int r = same_overlay(text, wanted);
+		int r = cloister_registry_same_overlay(text, wanted);
 		if (r == 0)
 			continue;
 		int _cleanup_close_ pidfd =

@@ -17,8 +17,24 @@ DIR *cloister_registry_list(const char *name, struct cloister_error *err);
 /* Reads a file that is root's alone to write, at most size - 1 bytes of it, as text. 0 or -errno. */
 int cloister_registry_read(int registry, const char *name, char *text, size_t size);
 
-/* Field 22 of /proc/PID/stat. 0 or -errno. */
+/* Field 22 of /proc/PID/stat (proc(5)): with the number it names a process for good. 0 or -errno. */
 int cloister_registry_start_time(pid_t pid, uint64_t *ticks);
+/* The same of the file's text. 0 or -ESRCH. */
+int cloister_registry_parse_stat(const char *text, uint64_t *ticks);
+
+/* The value of a line "key=value", cut to size; "" when there is none. */
+void cloister_registry_text(const char *text, const char *key, char *value, size_t size);
+/* The init that an entry names: a number above 1, its start time and mount namespace. 0 or -ESRCH. */
+int cloister_registry_parse_init(const char *text, pid_t *pid, uint64_t *start, uint64_t *inode);
+/* An entry that is confirmed as a session. */
+void cloister_registry_parse_session(const char *id, const char *text, int pidfd, struct cloister_registered *session);
+/* A login's file: the login, and when its process began. 0 or -ESRCH. */
+int cloister_registry_parse_login(const char *text, struct cloister_login *login, uint64_t *start);
+/*
+ * Whether an entry is on the state directory that wanted begins with ("\nstate=DIRECTORY\n...") : 1 when all that is
+ * wanted is in it, 0 when it is on another, -EBUSY when it is on that one, but over something else; -ENOMEM.
+ */
+int cloister_registry_same_overlay(const char *text, const char *wanted);
 
 /*
  * A pidfd of the init that an entry names, where the kernel confirms it: the number, the start time and the mount

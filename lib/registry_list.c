@@ -9,46 +9,10 @@
 #include <time.h>
 
 #include "cloister/cleanup.h"
-#include "cloister/number.h"
 #include "registry_entries.h"
 
 #define SESSIONS "sessions"
 #define LOGINS   "logins"
-
-/* The value of a line "key=value"; "" when there is none. */
-static void text_of_key(const char *text, const char *key, char *value, size_t size)
-{
-	size_t length = strlen(key);
-
-	*value = '\0';
-	for (const char *line = text; *line != '\0'; line += strcspn(line, "\n"), line += *line == '\n') {
-		if (strncmp(line, key, length) == 0 && line[length] == '=') {
-			snprintf(value, size, "%.*s", (int)strcspn(line + length + 1, "\n"), line + length + 1);
-			return;
-		}
-	}
-}
-
-static void parse_session(const char *id, const char *text, int pidfd, struct cloister_registered *session)
-{
-	uint64_t number = 0;
-	char scope[16];
-
-	*session = (struct cloister_registered){.pidfd = pidfd};
-	snprintf(session->id, sizeof(session->id), "%.*s", (int)sizeof(session->id) - 1, id);
-	text_of_key(text, "user", session->user, sizeof(session->user));
-	text_of_key(text, "rootfs", session->rootfs, sizeof(session->rootfs));
-	text_of_key(text, "network", session->network, sizeof(session->network));
-	text_of_key(text, "scope", scope, sizeof(scope));
-	session->shared = strcmp(scope, "user") == 0;
-	/* Confirmed: it is there, and a pid. */
-	if (cloister_number_of_key(text, "pid", &number) == 0)
-		session->init = (pid_t)number;
-	session->uid = cloister_number_of_key(text, "uid", &number) == 0 && number < UINT32_MAX ? (uint32_t)number
-	                                                                                        : UINT32_MAX;
-	if (cloister_number_of_key(text, "since", &number) == 0)
-		session->since = (int64_t)number;
-}
 
 int cloister_registry_each(int (*visit)(const struct cloister_registered *session, void *data), void *data,
                            struct cloister_error *err)
@@ -69,7 +33,7 @@ int cloister_registry_each(int (*visit)(const struct cloister_registered *sessio
 
 		if (pidfd < 0)
 			continue;
-		parse_session(entry->d_name, text, pidfd, &session);
+		cloister_registry_parse_session(entry->d_name, text, pidfd, &session);
 		r = visit(&session, data);
 	}
 	closedir(directory);
@@ -78,18 +42,10 @@ int cloister_registry_each(int (*visit)(const struct cloister_registered *sessio
 
 static bool login_is_live(const char *text, struct cloister_login *login)
 {
-	uint64_t pid = 0, start = 0, now = 0, since = 0;
+	uint64_t start = 0, now = 0;
 
-	if (cloister_number_of_key(text, "pid", &pid) < 0 || cloister_number_of_key(text, "start", &start) < 0 ||
-	    pid <= 1 || pid > INT32_MAX || cloister_registry_start_time((pid_t)pid, &now) < 0 || now != start)
-		return false;
-	*login = (struct cloister_login){.pid = (pid_t)pid};
-	if (cloister_number_of_key(text, "since", &since) == 0)
-		login->since = (int64_t)since;
-	text_of_key(text, "service", login->service, sizeof(login->service));
-	text_of_key(text, "tty", login->tty, sizeof(login->tty));
-	text_of_key(text, "remote_host", login->remote_host, sizeof(login->remote_host));
-	return true;
+	return cloister_registry_parse_login(text, login, &start) == 0 &&
+	       cloister_registry_start_time(login->pid, &now) == 0 && now == start;
 }
 
 static void look_at(int directory, const char *name)
@@ -142,7 +98,7 @@ int cloister_registry_each_login(const char *id, int (*visit)(const struct clois
 				unlinkat(dirfd(directory), entry->d_name, 0);
 			continue;
 		}
-		text_of_key(text, "session", session, sizeof(session));
+		cloister_registry_text(text, "session", session, sizeof(session));
 		if (id != NULL && strcmp(session, id) == 0)
 			r = visit(&login, data);
 	}

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "cloister/cleanup.h"
+#include "sshd_text.h"
 
 #define SSHD      "/usr/sbin/sshd"
 #define DIRECTORY "/etc/ssh/sshd_config.d"
@@ -21,14 +22,8 @@
 static bool file_mentions(const char *path, const char *keyword)
 {
 	FILE _cleanup_fclose_ *file = fopen(path, "re");
-	char line[1024];
 
-	while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
-		const char *word = line + strspn(line, " \t");
-		if (strncasecmp(word, keyword, strlen(keyword)) == 0)
-			return true;
-	}
-	return false;
+	return file != NULL && cloister_sshd_text_mentions(file, keyword);
 }
 
 bool cloister_sshd_mentions(const char *keyword)
@@ -82,8 +77,7 @@ static int start_sshd(const char *connection, pid_t *pid, int *output)
 
 int cloister_sshd_value(const char *user, const char *address, const char *keyword, char *value, size_t size)
 {
-	char connection[512], line[4096];
-	size_t length = strlen(keyword);
+	char connection[512];
 	int output = -1, r = -ENOENT;
 	pid_t pid = -1;
 
@@ -101,13 +95,8 @@ int cloister_sshd_value(const char *user, const char *address, const char *keywo
 	FILE _cleanup_fclose_ *file = fdopen(output, "r");
 	if (file == NULL)
 		close(output);
-	while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
-		line[strcspn(line, "\n")] = '\0';
-		if (strncmp(line, keyword, length) != 0 || line[length] != ' ')
-			continue;
-		n = snprintf(value, size, "%s", line + length + 1);
-		r = n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
-	}
+	else
+		r = cloister_sshd_text_value(file, keyword, value, size);
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	return r;

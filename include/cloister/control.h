@@ -49,7 +49,10 @@ struct cloister_start {
 /* Sends plan, sources (one for each row, -1 for none) and filter. Returns 0 or -errno. */
 int cloister_control_send(int control, const struct cloister_plan *plan, const int *sources, const void *seccomp,
                           uint16_t seccomp_length, struct cloister_error *err);
-/* Receives them; every descriptor is close-on-exec. Returns 0 or -errno (-ECONNRESET: the login process is gone). */
+/*
+ * Receives them; every descriptor is close-on-exec. Returns 0; or -errno, and no descriptor is left (-ECONNRESET: the
+ * login process is gone).
+ */
 int cloister_control_receive(int control, struct cloister_start *start);
 /*
  * Reads plan and filter from a plan file, which must be sealed. *plan (cloister_plan_free) and *seccomp (free) are the

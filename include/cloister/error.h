@@ -26,7 +26,8 @@ struct cloister_error {
 /*
  * Fills *err (which may be NULL) and returns -code, so that a failing function ends with
  * `return cloister_fail(err, errno, "proc", "/proc", "cannot mount procfs");`.
- * code: a positive errno value; 0 is taken for EIO, since an error without a reason is still one.
+ * code: a positive errno value; any other is taken for EIO, since an error without a reason is still one, and what
+ * another process sent as a code must not become a success.
  * path: may be NULL. Control characters in path and text are replaced by '?': they go to syslog.
  */
 int cloister_fail(struct cloister_error *err, int code, const char *step, const char *path, const char *format, ...)

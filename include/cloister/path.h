@@ -65,6 +65,10 @@ int cloister_path_make_file(int root, const char *path);
  */
 bool cloister_path_is_plain(const char *text);
 
+/* Whether a path is absolute and without "//", ".", ".." or a slash at its end: what it says is where it leads, but for
+ * links. Its bytes may be any. Pure. */
+bool cloister_path_is_direct(const char *path);
+
 /* Whether a plain path lies below directory, or (itself) is it. Pure. */
 bool cloister_path_is_below(const char *path, const char *directory, bool itself);
 
