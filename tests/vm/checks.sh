@@ -191,6 +191,7 @@ echo "# it is up after $SECONDS s"
 eventually 120 on root 'systemctl is-system-running --wait' || true
 passed=0 failed=0
 for check in $(sed -n 's/^check_\([a-z0-9_]*\)().*/\1/p' "$0"); do
+	# shellcheck disable=SC2053 # a pattern
 	[ $# -eq 0 ] || [[ $check == $1 ]] || continue
 	if (
 		set -euo pipefail

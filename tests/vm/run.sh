@@ -36,7 +36,8 @@ install_build() {
 	for user in root iris ivan nora; do
 		local home=$root/home/$user
 		[ "$user" != root ] || home=$root/root
-		mkdir -p -m 0700 "$home/.ssh"
+		mkdir -p "$home/.ssh"
+		chmod 0700 "$home/.ssh"
 		cp "$vm/key.pub" "$home/.ssh/authorized_keys"
 		[ "$user" = root ] || chroot "$root" chown -R "$user:" "/home/$user"
 	done
