@@ -6,7 +6,7 @@
 # Arguments: patterns of test names (bash globs); none means all.
 . "$(dirname -- "${BASH_SOURCE[0]}")/host.sh"
 
-CASE_TIMEOUT=${CASE_TIMEOUT:-60}
+CASE_TIMEOUT=${CASE_TIMEOUT:-120}
 SKIP_STATUS=77
 CASE_STATE=/run/test-case
 
