@@ -32,6 +32,7 @@ int cli_check(int argc, char **argv);
 int cli_ls(int argc, char **argv);
 int cli_enter(int argc, char **argv);
 int cli_kill(int argc, char **argv);
+int cli_doctor(int argc, char **argv);
 int cli_diff(int argc, char **argv);
 int cli_reset(int argc, char **argv);
 int cli_image(int argc, char **argv);

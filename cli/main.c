@@ -16,6 +16,7 @@ static const struct {
 	{"enter", cli_enter, "run a command in a session that is there"},
 	{"kill", cli_kill, "end a session, and all that runs in it"},
 	{"check", cli_check, "say what would fail: configuration, rootfs, PAM stack, sshd_config"},
+	{"doctor", cli_doctor, "say what this machine lacks, and what is weaker on it"},
 	{"diff", cli_diff, "list what a user has changed in an overlay"},
 	{"reset", cli_reset, "drop what a user has changed in an overlay"},
 	{"image", cli_image, "import, list and remove root file systems"},

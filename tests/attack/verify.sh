@@ -2,6 +2,7 @@
 # The kernel's word before the first instruction of the user's: a step of the entry, or of init, that reports success and
 # does nothing must end the session. strace(1) makes each of them lie (inject=CALL:retval=0), one at a time.
 set -u
+# shellcheck disable=SC2034 # of cases.sh
 CASE_TIMEOUT=300
 . "$(dirname -- "$0")/../lib/attack.sh"
 
