@@ -185,12 +185,12 @@ int cloister_plan_file_read(int file, struct cloister_plan **plan, void **seccom
 	if (bytes == MAP_FAILED)
 		return -errno;
 	memcpy(&footer, bytes + size - sizeof(footer), sizeof(footer));
+	/* Before memory is asked for: a length of 32 bits would be one of gigabytes. */
 	size_t filter_size = (size_t)footer.seccomp_length * FILTER_SIZE;
-	void _cleanup_free_ *filter = filter_size > 0 ? malloc(filter_size) : NULL;
-	int r = filter_size > 0 && filter == NULL ? -ENOMEM : 0;
-	if (footer.plan_size > PLAN_SIZE_MAX || footer.seccomp_length > FILTER_MAX ||
-	    size != footer.plan_size + filter_size + sizeof(footer))
-		r = -EBADMSG;
+	bool fits = footer.plan_size <= PLAN_SIZE_MAX && footer.seccomp_length <= FILTER_MAX &&
+	            size == footer.plan_size + filter_size + sizeof(footer);
+	void _cleanup_free_ *filter = fits && filter_size > 0 ? malloc(filter_size) : NULL;
+	int r = !fits ? -EBADMSG : filter_size > 0 && filter == NULL ? -ENOMEM : 0;
 	if (r == 0)
 		r = cloister_plan_decode(bytes, footer.plan_size, plan);
 	if (r == 0 && filter_size > 0)
