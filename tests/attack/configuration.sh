@@ -117,5 +117,5 @@ test_g06_default() {
 }
 
 # table: G08 | init missing, not executable, no program, another's | see: fail_closed.init_missing
-# table: G09 | fuzzing of the parser for an hour | not applicable: `make fuzz` is apart from these tests
+# table: G09 | fuzzing of the parser; `make fuzz` runs it as long as wanted | see: fuzz_corpus.config
 run_cases "$@"
