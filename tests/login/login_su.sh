@@ -19,7 +19,8 @@ talk_pty() {
 		END
 		# A shell keeps the terminal open: util-linux's login(1) closes it, vhangup(2)s and opens it anew, and a read of
 		# the master in that moment is the end of the file.
-		echo "spawn -noecho sh -c {trap '' HUP; $1; :}"
+		# And it is the leader of its session, as below getty(8): else it would be stopped as a background job.
+		echo "spawn -noecho sh -c {setsid -c -w $1; :}"
 		cat <<-'END'
 			wait_for {[$] $}
 			send "PS1='REA''DY> '\r"
