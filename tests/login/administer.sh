@@ -69,7 +69,7 @@ test_ls_logins_of_a_shared_session() {
 	want "scope" user "$(json "S[0]['scope']")"
 	want "logins" "['sshd', 'su']" "$(json "sorted(l['service'] for l in S[0]['logins'])")"
 	kill "$(pgrep -f '^sleep 984')"
-	eventually 10 test "$(json "len(S[0]['logins'])")" = 1 || true
+	eventually 10 eval 'test "$(json "len(S[0][\"logins\"])")" = 1' || true
 	want "one login is left" "['sshd']" "$(json "[l['service'] for l in S[0]['logins']]")"
 	kill "$CLIENT"
 	snapshot_same

@@ -61,7 +61,7 @@ test_pam_exec_on_both_sides() {
 	marker_script
 	pam_service sshd 'session required pam_exec.so /opt/mark before' 'session required pam_exec.so /opt/mark after'
 	on iris true
-	eventually 5 test "$(wc -l </run/canary)" -ge 4 || true
+	eventually 5 eval 'test "$(wc -l </run/canary)" -ge 4' || true
 	sleep 0.5
 	host="$(readlink /proc/1/ns/mnt) $(readlink /proc/1/ns/pid) 0"
 	want "open before" 1 "$(grep -cF "before open_session" /run/canary)"

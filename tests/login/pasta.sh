@@ -106,7 +106,7 @@ test_pasta_ends() {
 	client iris "echo up; exec sleep 963"
 	eventually 10 grep -q up "$CASE_STATE/client" || fail "no session"
 	kill -KILL "$(pgrep -x cloister-pasta)"
-	eventually 5 test -z "$(pastas)" || fail "pasta outlives its helper"
+	eventually 5 eval 'test -z "$(pastas)"' || fail "pasta outlives its helper"
 	kill -KILL "$(pgrep -x cloister-init)"
 	wait "$CLIENT" || true
 	snapshot_same
@@ -124,7 +124,7 @@ test_pasta_and_publish() {
 	eventually 10 grep -q up "$CASE_STATE/client" || fail "no session"
 	want_match "loopback alone" '127.0.0.1:8085 ' "$(ss -Htln)"
 	want_no_match "loopback alone" '(0.0.0.0|\*|\]):808[56] ' "$(ss -Htln)"
-	eventually 10 test "$(timeout 4 ip netns exec world socat -T 3 - TCP:198.18.0.2:8086 </dev/null | head -n 1)" = inside ||
+	eventually 20 eval 'timeout 4 ip netns exec world socat -T 3 - TCP:198.18.0.2:8086 </dev/null | grep -qx inside' ||
 		fail "not reached from the world"
 	isolate ivan 'network = pasta' 'publish = 8085'
 	[ "$(status on ivan true)" -ne 0 ] || fail "a login with a port that is taken"
