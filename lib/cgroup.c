@@ -10,7 +10,6 @@
  */
 #include "cloister/cgroup.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -351,15 +350,9 @@ static void remove_if_empty(int directory, const char *name)
 
 void cloister_cgroup_sweep(const char *user)
 {
-	int place = open_place(NULL);
+	int _cleanup_close_ place = open_place(NULL);
 	int _cleanup_close_ lock = place < 0 ? -1 : lock_cgroups(LOCK_EX | LOCK_NB, NULL);
-	DIR *directory = lock < 0 ? NULL : fdopendir(place);
 
-	if (directory == NULL) {
-		if (place >= 0)
-			close(place);
-		return;
-	}
-	cloister_registry_visit_some(directory, user, remove_if_empty);
-	closedir(directory);
+	if (lock >= 0)
+		cloister_registry_visit_some(place, user, remove_if_empty);
 }

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Live sessions as files. */
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -21,8 +19,6 @@
 #define SESSIONS "sessions"
 /* A file that is being written has this long, in seconds, to get its name. */
 #define HIDDEN_MAX 600
-/* So many of a user's entries a login looks at, to remove dead ones. */
-#define SWEEP_MAX 4
 
 /* Root's directory all the way; made when missing, since /run is empty after a boot. */
 int cloister_registry_open(const char *name, mode_t mode, struct cloister_error *err)
@@ -49,18 +45,6 @@ int cloister_registry_open(const char *name, mode_t mode, struct cloister_error 
 	if (st.st_uid != 0 || (st.st_mode & (S_IWGRP | S_IWOTH)))
 		return cloister_fail(err, EPERM, "registry", path, "must be root's and writable by nobody else");
 	return TAKE_FD(fd);
-}
-
-DIR *cloister_registry_list(const char *name, struct cloister_error *err)
-{
-	int registry = cloister_registry_open(name, 0755, err);
-	DIR *directory = registry < 0 ? NULL : fdopendir(registry);
-
-	if (registry >= 0 && directory == NULL) {
-		cloister_fail(err, errno, "registry", name, "cannot read");
-		close(registry);
-	}
-	return directory;
 }
 
 int cloister_registry_start_time(pid_t pid, uint64_t *ticks)
@@ -209,63 +193,32 @@ int cloister_registry_live(int registry, const char *name, char *text, size_t si
 
 /* The first live session whose entry has the lines wanted, as a pidfd, and its entry. The kernel is asked about it
  * alone: a login must not cost what all sessions do. */
-static int find_live(DIR *directory, const char *wanted, char text[CLOISTER_REGISTRY_ENTRY_MAX])
+static int find_live(int registry, const char *wanted, char text[CLOISTER_REGISTRY_ENTRY_MAX])
 {
-	for (struct dirent *entry = readdir(directory); entry != NULL; entry = readdir(directory)) {
-		if (entry->d_name[0] == '.' ||
-		    cloister_registry_read(dirfd(directory), entry->d_name, text, CLOISTER_REGISTRY_ENTRY_MAX) < 0)
+	struct cloister_registry_names names;
+
+	cloister_registry_names_start(&names, registry);
+	for (const char *name; (name = cloister_registry_names_next(&names)) != NULL;) {
+		if (*name == '.' || cloister_registry_read(registry, name, text, CLOISTER_REGISTRY_ENTRY_MAX) < 0)
 			continue;
 		int r = cloister_registry_same_overlay(text, wanted);
 		if (r == 0)
 			continue;
-		int _cleanup_close_ pidfd =
-			cloister_registry_live(dirfd(directory), entry->d_name, text, CLOISTER_REGISTRY_ENTRY_MAX);
+		int _cleanup_close_ pidfd = cloister_registry_live(registry, name, text, CLOISTER_REGISTRY_ENTRY_MAX);
 		if (pidfd >= 0)
 			return r < 0 ? r : TAKE_FD(pidfd);
 	}
-	return -ENOENT;
+	return names.error < 0 ? -EIO : -ENOENT;
 }
 
 static int find_in_registry(const char *wanted, char text[CLOISTER_REGISTRY_ENTRY_MAX], struct cloister_error *err)
 {
-	DIR *directory = cloister_registry_list(SESSIONS, err);
+	int _cleanup_close_ registry = cloister_registry_open(SESSIONS, 0755, err);
 
-	if (directory == NULL)
+	if (registry < 0)
 		return -EIO;
-	int found = find_live(directory, wanted, text);
-	closedir(directory);
-	return found;
-}
-
-/* Of this user's sessions, or what is being written. */
-static bool is_of(const char *name, const char *user)
-{
-	size_t length = strlen(user) < CLOISTER_SESSION_ID_USER ? strlen(user) : CLOISTER_SESSION_ID_USER;
-
-	return *name == '.' || (strncmp(name, user, length) == 0 && name[length] == '-');
-}
-
-void cloister_registry_visit_some(DIR *directory, const char *user, void (*visit)(int directory, const char *name))
-{
-	size_t n = 0, number = 0, first = 0;
-
-	for (struct dirent *entry = readdir(directory); entry != NULL; entry = readdir(directory))
-		n += is_of(entry->d_name, user);
-	/* Some at a time, wherever: what is dead is met sooner or later. */
-	if (n > SWEEP_MAX && getrandom(&first, sizeof(first), 0) == (ssize_t)sizeof(first))
-		first %= n;
-	/* Or when the list could not be read. */
-	if (n == 0)
-		return;
-	rewinddir(directory);
-	for (struct dirent *entry = readdir(directory); entry != NULL; entry = readdir(directory)) {
-		if (!is_of(entry->d_name, user))
-			continue;
-		if ((number + n - first) % n < SWEEP_MAX)
-			visit(dirfd(directory), entry->d_name);
-		if (++number == n)
-			break;
-	}
+	int found = find_live(registry, wanted, text);
+	return found == -EIO ? cloister_fail(err, EIO, "registry", SESSIONS, "cannot read") : found;
 }
 
 static void look_at(int directory, const char *name)
@@ -279,12 +232,10 @@ static void look_at(int directory, const char *name)
 
 void cloister_registry_sweep(const char *user)
 {
-	DIR *directory = cloister_registry_list(SESSIONS, NULL);
+	int _cleanup_close_ registry = cloister_registry_open(SESSIONS, 0755, NULL);
 
-	if (directory == NULL)
-		return;
-	cloister_registry_visit_some(directory, user, look_at);
-	closedir(directory);
+	if (registry >= 0)
+		cloister_registry_visit_some(registry, user, look_at);
 }
 
 int cloister_registry_find_image(const char *identity, struct cloister_registry_image *image)

@@ -3,16 +3,23 @@
 #ifndef CLOISTER_REGISTRY_ENTRIES_H
 #define CLOISTER_REGISTRY_ENTRIES_H
 
-#include <dirent.h>
-
 #include "cloister/registry.h"
 
 #define CLOISTER_REGISTRY_ENTRY_MAX 8192 /* bytes of one file */
 
 /* Opens a directory of /run/cloister, root's all the way and made when missing (by root). A descriptor or -errno. */
 int cloister_registry_open(const char *name, mode_t mode, struct cloister_error *err);
-/* The same to read names from (closedir); NULL: err says why. */
-DIR *cloister_registry_list(const char *name, struct cloister_error *err);
+
+/* Going through the names in a directory of the registry; "." and ".." are left out. */
+struct cloister_registry_names {
+	int directory; /* the caller's, at its beginning */
+	int error;     /* once there is no next name: 0, or -errno when the rest could not be read */
+	size_t at, size;
+	_Alignas(8) char buffer[2048];
+};
+void cloister_registry_names_start(struct cloister_registry_names *names, int directory);
+/* The next name, true until the next call; NULL at the end. A name may be removed while it is looked at. */
+const char *cloister_registry_names_next(struct cloister_registry_names *names);
 
 /* Reads a file that is root's alone to write, at most size - 1 bytes of it, as text. 0 or -errno. */
 int cloister_registry_read(int registry, const char *name, char *text, size_t size);
@@ -78,8 +85,9 @@ int cloister_registry_find_image(const char *identity, struct cloister_registry_
 void cloister_registry_sweep(const char *user);
 /* The same for the entries of logins. */
 void cloister_registry_sweep_logins(const char *user);
-/* Calls visit for at most so many of the names in a directory of the registry that are of a user's sessions. */
-void cloister_registry_visit_some(DIR *directory, const char *user, void (*visit)(int directory, const char *name));
+/* Calls visit for some of the names in a directory of the registry, read from its beginning, that are of a user's
+ * sessions: in a large directory seldom, and then for more, so that on average it is the same. */
+void cloister_registry_visit_some(int directory, const char *user, void (*visit)(int directory, const char *name));
 
 /* A detached copy of the root mount of the session whose init a pidfd refers to. A child of its own enters that mount
  * namespace. */

@@ -14,30 +14,36 @@
 #define SESSIONS "sessions"
 #define LOGINS   "logins"
 
+/* To a user there is no directory where there has been no session since the boot: -ENOENT, which is no failure. */
+static int open_list(const char *name, struct cloister_error *err)
+{
+	struct cloister_error why = {0};
+	int fd = cloister_registry_open(name, 0755, &why);
+
+	return fd >= 0 || why.code == ENOENT ? fd : cloister_fail(err, why.code, why.step, why.path, "%s", why.text);
+}
+
 int cloister_registry_each(int (*visit)(const struct cloister_registered *session, void *data), void *data,
                            struct cloister_error *err)
 {
 	struct cloister_registered session;
-	struct cloister_error why = {0};
+	struct cloister_registry_names names;
 	int r = 0;
-	DIR *directory = cloister_registry_list(SESSIONS, &why);
+	int _cleanup_close_ registry = open_list(SESSIONS, err);
 
-	/* To a user it looks like this where there has been no session since the boot. */
-	if (directory == NULL && why.code == ENOENT)
-		return 0;
-	if (directory == NULL)
-		return cloister_fail(err, why.code, why.step, why.path, "%s", why.text);
-	for (struct dirent *entry = readdir(directory); r == 0 && entry != NULL; entry = readdir(directory)) {
+	if (registry < 0)
+		return registry == -ENOENT ? 0 : registry;
+	cloister_registry_names_start(&names, registry);
+	for (const char *name; r == 0 && (name = cloister_registry_names_next(&names)) != NULL;) {
 		char text[CLOISTER_REGISTRY_ENTRY_MAX];
-		int _cleanup_close_ pidfd = cloister_registry_live(dirfd(directory), entry->d_name, text, sizeof(text));
+		int _cleanup_close_ pidfd = cloister_registry_live(registry, name, text, sizeof(text));
 
 		if (pidfd < 0)
 			continue;
-		cloister_registry_parse_session(entry->d_name, text, pidfd, &session);
+		cloister_registry_parse_session(name, text, pidfd, &session);
 		r = visit(&session, data);
 	}
-	closedir(directory);
-	return r;
+	return r == 0 && names.error < 0 ? cloister_fail(err, -names.error, "registry", SESSIONS, "cannot read") : r;
 }
 
 static bool login_is_live(const char *text, struct cloister_login *login)
@@ -64,46 +70,42 @@ static void look_at(int directory, const char *name)
 
 void cloister_registry_sweep_logins(const char *user)
 {
-	DIR *directory = cloister_registry_list(LOGINS, NULL);
+	int _cleanup_close_ registry = cloister_registry_open(LOGINS, 0755, NULL);
 
-	if (directory == NULL)
-		return;
-	cloister_registry_visit_some(directory, user, look_at);
-	closedir(directory);
+	if (registry >= 0)
+		cloister_registry_visit_some(registry, user, look_at);
 }
 
 int cloister_registry_each_login(const char *id, int (*visit)(const struct cloister_login *login, void *data),
                                  void *data, struct cloister_error *err)
 {
 	struct cloister_login login;
-	struct cloister_error why = {0};
+	struct cloister_registry_names names;
 	char session[CLOISTER_SESSION_ID_MAX];
 	int r = 0;
-	DIR *directory = cloister_registry_list(LOGINS, &why);
+	int _cleanup_close_ registry = open_list(LOGINS, err);
 
-	if (directory == NULL && why.code == ENOENT)
-		return 0;
-	if (directory == NULL)
-		return cloister_fail(err, why.code, why.step, why.path, "%s", why.text);
-	for (struct dirent *entry = readdir(directory); r == 0 && entry != NULL; entry = readdir(directory)) {
+	if (registry < 0)
+		return registry == -ENOENT ? 0 : registry;
+	cloister_registry_names_start(&names, registry);
+	for (const char *name; r == 0 && (name = cloister_registry_names_next(&names)) != NULL;) {
 		char text[CLOISTER_REGISTRY_ENTRY_MAX];
 
-		if (entry->d_name[0] == '.') {
-			cloister_registry_sweep_hidden(dirfd(directory), entry->d_name);
+		if (*name == '.') {
+			cloister_registry_sweep_hidden(registry, name);
 			continue;
 		}
-		int read = cloister_registry_read(dirfd(directory), entry->d_name, text, sizeof(text));
+		int read = cloister_registry_read(registry, name, text, sizeof(text));
 		if (read < 0 || !login_is_live(text, &login)) {
 			if (read != -ENOENT)
-				unlinkat(dirfd(directory), entry->d_name, 0);
+				unlinkat(registry, name, 0);
 			continue;
 		}
 		cloister_registry_text(text, "session", session, sizeof(session));
 		if (id != NULL && strcmp(session, id) == 0)
 			r = visit(&login, data);
 	}
-	closedir(directory);
-	return r;
+	return r == 0 && names.error < 0 ? cloister_fail(err, -names.error, "registry", LOGINS, "cannot read") : r;
 }
 
 /* What a remote side or a user may have chosen: one line stays one line. */

@@ -13,7 +13,23 @@ def command(rootfs, writable, *what):
     return (CLOISTER, "run", "--user", "iris", "--rootfs", rootfs, "--set", f"writable = {writable}", "--") + what
 
 
-def start_times():
+def stay(rootfs, writable, script):
+    """A session that stays, and what it took to start, in ms."""
+    start = time.monotonic()
+    session = subprocess.Popen(command(rootfs, writable, "/bin/sh", "-c", f"echo; {script} exec sleep 99999"),
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    session.stdout.read(1)
+    return session, (time.monotonic() - start) * 1000
+
+
+def end(sessions):
+    for session in sessions:
+        session.kill()
+    for session in sessions:
+        session.wait()
+
+
+def start_times(what):
     plain = "a directory, direct"
     kinds = {plain: (f"{DISK}/tree", "direct"), "overlay over /": ("/", "overlay"),
              "overlay over a directory": (f"{DISK}/tree", "overlay"),
@@ -30,7 +46,7 @@ def start_times():
     base = statistics.median(times[plain])
     for kind, measured in times.items():
         median = statistics.median(measured)
-        print(f"start: {kind:33} {median:21.3f} ms    ratio {median / base:6.3f}", flush=True)
+        print(f"{what}: {kind:33} {median:21.3f} ms    ratio {median / base:6.3f}", flush=True)
 
 
 def memory():
@@ -40,18 +56,28 @@ def memory():
     return (fields["MemTotal"] - fields["MemAvailable"]) / 1024, fields["Cached"] / 1024
 
 
+def short_sessions(name):
+    """What a start and an end take: the median time, and the processor's, in ms, of sessions that do nothing."""
+    times, used = [], []
+    for _ in range(max(RUNS, 10)):
+        start = time.monotonic()
+        session = subprocess.Popen(command(f"{DISK}/{name}", "tmpfs", "/bin/true"), stdin=subprocess.DEVNULL)
+        usage = os.wait4(session.pid, 0)[2]
+        session.returncode = 0
+        times.append((time.monotonic() - start) * 1000)
+        used.append((usage.ru_utime + usage.ru_stime) * 1000)
+    return statistics.median(times), statistics.median(used)
+
+
 def many(name):
     """Sessions that each read the whole of an 8 MiB file of the image, and stay."""
-    sessions, times = [], []
+    sessions, times = [stay(f"{DISK}/{name}", "tmpfs", "cat /big >/dev/null;")[0]], []
+    alone, alone_used = short_sessions(name)
     before, cached_before = memory()
     for _ in range(SESSIONS):
-        start = time.monotonic()
-        session = subprocess.Popen(command(f"{DISK}/{name}", "tmpfs", "/bin/sh", "-c",
-                                           "echo; cat /big >/dev/null; exec sleep 99999"),
-                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-        session.stdout.read(1)
-        times.append((time.monotonic() - start) * 1000)
+        session, took = stay(f"{DISK}/{name}", "tmpfs", "cat /big >/dev/null;")
         sessions.append(session)
+        times.append(took)
     time.sleep(2)
     after, cached_after = memory()
     part = max(SESSIONS // 20, 1)
@@ -59,13 +85,18 @@ def many(name):
     print(f"{SESSIONS} sessions of one {name:16} {(after - before) / SESSIONS:9.3f} MiB each, page cache "
           f"{cached_after - cached_before:+.0f} MiB; start {first:.1f} ms, the last {last:.1f} ms, "
           f"ratio {last / first:.3f}", flush=True)
-    for session in sessions:
-        session.kill()
-    for session in sessions:
-        session.wait()
+    beside, beside_used = short_sessions(name)
+    print(f"start and end beside 1 {name:16} {alone:9.3f} ms, beside {SESSIONS} {beside:.3f}, ratio {beside / alone:.3f}; "
+          f"processor {alone_used:.1f} ms, {beside_used:.1f}, ratio {beside_used / alone_used:.3f}", flush=True)
+    end(sessions)
     os.sync()
 
 
-start_times()
+# An image's first session mounts it, and reads and unpacks what it needs of it; whoever comes while one is there finds
+# all that.
+start_times("first")
+others = [stay(f"{DISK}/{name}", "tmpfs", "/bin/true;")[0] for name in ("i.erofs", "i.squashfs", "tree")]
+start_times("later")
+end(others)
 many("i.erofs")
 many("i.squashfs")
