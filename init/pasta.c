@@ -54,7 +54,7 @@ static void __attribute__((noreturn)) become_pasta(char **arguments, int go, int
 	if (read(go, self, sizeof(self)) != (ssize_t)sizeof(self) || read(go, &byte, 1) != 0)
 		_exit(125);
 	snprintf(path, sizeof(path), "/proc/%.15s/ns/net", self);
-	while (arguments[n] != NULL && n < ARGUMENTS_MAX) {
+	while (n < ARGUMENTS_MAX && arguments[n] != NULL) {
 		argv[n] = arguments[n];
 		n++;
 	}

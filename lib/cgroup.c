@@ -117,7 +117,7 @@ static int write_control(int directory, const char *name, const char *value)
 static int require_controllers(int directory, const char *path, const struct cloister_cgroup_setting *settings,
                                size_t n, struct cloister_error *err)
 {
-	char there[CONTROLS_MAX];
+	char there[CONTROLS_MAX] = "";
 	int r = read_controls(directory, "cgroup.controllers", there);
 
 	if (r < 0)
@@ -136,7 +136,7 @@ static int require_controllers(int directory, const char *path, const struct clo
 static int enable_controllers(int directory, const char *path, const struct cloister_cgroup_setting *settings, size_t n,
                               struct cloister_error *err)
 {
-	char enabled[CONTROLS_MAX], word[32];
+	char enabled[CONTROLS_MAX] = "", word[32];
 	int r = read_controls(directory, "cgroup.subtree_control", enabled);
 
 	if (r < 0)

@@ -114,7 +114,7 @@ int cloister_entry_verify_user(const struct cloister_session *session)
 static int verify_privileges(const struct cloister_entry *entry)
 {
 	const struct cloister_session *session = entry->session;
-	uint64_t keep = session->capabilities, bounding = session->capabilities;
+	uint64_t keep = session->capabilities;
 	struct cloister_privileges now;
 	int r = cloister_privileges_read(&now);
 
@@ -122,8 +122,8 @@ static int verify_privileges(const struct cloister_entry *entry)
 		return r;
 	if (entry->login_program)
 		keep |= CAP_BIT(CAP_SETUID) | CAP_BIT(CAP_SETGID);
-	if (((now.effective | now.permitted | now.inheritable) & ~keep) != 0 || (now.bounding & ~bounding) != 0 ||
-	    now.ambient != 0)
+	if (((now.effective | now.permitted | now.inheritable) & ~keep) != 0 ||
+	    (now.bounding & ~session->capabilities) != 0 || now.ambient != 0)
 		return -EPERM;
 	if ((session->no_new_privs || session->seccomp_length > 0) && !now.no_new_privs)
 		return -EPERM;

@@ -112,7 +112,7 @@ int cloister_registry_each_login(const char *id, int (*visit)(const struct clois
 static void write_text(FILE *out, const char *key, const char *value)
 {
 	fprintf(out, "%s=", key);
-	for (size_t i = 0; value[i] != '\0' && i < CLOISTER_REGISTERED_TEXT_MAX - 1; i++)
+	for (size_t i = 0; i < CLOISTER_REGISTERED_TEXT_MAX - 1 && value[i] != '\0'; i++)
 		fputc((unsigned char)value[i] < ' ' || value[i] == 127 ? '?' : value[i], out);
 	fputc('\n', out);
 }

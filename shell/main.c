@@ -100,7 +100,7 @@ static int run_session(char **argv, int *status, struct cloister_error *err)
 	struct cloister_account _cleanup_account_ *account = NULL;
 	struct cloister_policy _cleanup_policy_ *policy = NULL;
 	struct cloister_plan _cleanup_plan_ *plan = NULL;
-	struct cloister_transfer transfer;
+	struct cloister_transfer transfer = {0};
 	int transfers = 0;
 	char session_id[CLOISTER_SESSION_ID_MAX], init_path[PATH_MAX], name[NAME_MAX + 2];
 
