@@ -61,7 +61,7 @@ int cli_sessions_find(const char *name, struct cli_sessions *sessions, struct cl
 	struct search search = {.name = name, .sessions = sessions};
 
 	*sessions = (struct cli_sessions){0};
-	int r = cloister_registry_each(keep, &search, err);
+	int r = cloister_registry_each(NULL, keep, &search, err);
 	if (r == -ENOMEM)
 		return cloister_fail(err, ENOMEM, "registry", NULL, "no memory");
 	if (r < 0)

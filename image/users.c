@@ -34,7 +34,7 @@ static int add_user(const struct cloister_registered *session, void *context)
 int image_users_find(struct image_users *users, struct cloister_error *err)
 {
 	*users = (struct image_users){0};
-	int r = cloister_registry_each(add_user, users, err);
+	int r = cloister_registry_each(NULL, add_user, users, err);
 	if (r < 0) {
 		image_users_clear(users);
 		return err->code != 0 ? r : cloister_fail(err, -r, "registry", NULL, "cannot read");

@@ -20,6 +20,8 @@ struct cloister_registry_names {
 void cloister_registry_names_start(struct cloister_registry_names *names, int directory);
 /* The next name, true until the next call; NULL at the end. A name may be removed while it is looked at. */
 const char *cloister_registry_names_next(struct cloister_registry_names *names);
+/* Whether a name may be one of this user's sessions or logins, or is being written. The file says whether it is. */
+bool cloister_registry_is_of(const char *name, const char *user);
 
 /* Reads a file that is root's alone to write, at most size - 1 bytes of it, as text. 0 or -errno. */
 int cloister_registry_read(int registry, const char *name, char *text, size_t size);

@@ -23,8 +23,8 @@ static int open_list(const char *name, struct cloister_error *err)
 	return fd >= 0 || why.code == ENOENT ? fd : cloister_fail(err, why.code, why.step, why.path, "%s", why.text);
 }
 
-int cloister_registry_each(int (*visit)(const struct cloister_registered *session, void *data), void *data,
-                           struct cloister_error *err)
+int cloister_registry_each(const char *user, int (*visit)(const struct cloister_registered *session, void *data),
+                           void *data, struct cloister_error *err)
 {
 	struct cloister_registered session;
 	struct cloister_registry_names names;
@@ -36,11 +36,15 @@ int cloister_registry_each(int (*visit)(const struct cloister_registered *sessio
 	cloister_registry_names_start(&names, registry);
 	for (const char *name; r == 0 && (name = cloister_registry_names_next(&names)) != NULL;) {
 		char text[CLOISTER_REGISTRY_ENTRY_MAX];
-		int _cleanup_close_ pidfd = cloister_registry_live(registry, name, text, sizeof(text));
 
+		if (user != NULL && !cloister_registry_is_of(name, user))
+			continue;
+		int _cleanup_close_ pidfd = cloister_registry_live(registry, name, text, sizeof(text));
 		if (pidfd < 0)
 			continue;
 		cloister_registry_parse_session(name, text, pidfd, &session);
+		if (user != NULL && strcmp(session.user, user) != 0)
+			continue;
 		r = visit(&session, data);
 	}
 	return r == 0 && names.error < 0 ? cloister_fail(err, -names.error, "registry", SESSIONS, "cannot read") : r;
@@ -95,6 +99,9 @@ int cloister_registry_each_login(const char *id, int (*visit)(const struct clois
 			cloister_registry_sweep_hidden(registry, name);
 			continue;
 		}
+		/* ID.PID */
+		if (id != NULL && (strncmp(name, id, strlen(id)) != 0 || name[strlen(id)] != '.'))
+			continue;
 		int read = cloister_registry_read(registry, name, text, sizeof(text));
 		if (read < 0 || !login_is_live(text, &login)) {
 			if (read != -ENOENT)

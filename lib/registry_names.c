@@ -47,8 +47,7 @@ static void rewind_names(struct cloister_registry_names *names)
 	cloister_registry_names_start(names, names->directory);
 }
 
-/* Of this user's sessions, or what is being written. */
-static bool is_of(const char *name, const char *user)
+bool cloister_registry_is_of(const char *name, const char *user)
 {
 	size_t length = strlen(user) < CLOISTER_SESSION_ID_USER ? strlen(user) : CLOISTER_SESSION_ID_USER;
 
@@ -70,7 +69,7 @@ void cloister_registry_visit_some(int directory, const char *user, void (*visit)
 
 	cloister_registry_names_start(&names, directory);
 	for (const char *name; (name = cloister_registry_names_next(&names)) != NULL;) {
-		own += is_of(name, user);
+		own += cloister_registry_is_of(name, user);
 		if (++all != SMALL)
 			continue;
 		if (any_below(SELDOM) != 0)
@@ -83,7 +82,7 @@ void cloister_registry_visit_some(int directory, const char *user, void (*visit)
 	size_t first = own > most ? any_below(own) : 0;
 	rewind_names(&names);
 	for (const char *name; number < own && (name = cloister_registry_names_next(&names)) != NULL;) {
-		if (is_of(name, user) && (number++ + own - first) % own < most)
+		if (cloister_registry_is_of(name, user) && (number++ + own - first) % own < most)
 			visit(directory, name);
 	}
 }

@@ -25,7 +25,7 @@ static int try_to_join(const struct cloister_registered *session, void *data)
 	struct search *search = data;
 	struct cloister_error why = {0};
 
-	if (!session->shared || session->uid != search->plan->uid || strcmp(session->user, search->plan->user) != 0)
+	if (!session->shared || session->uid != search->plan->uid)
 		return 0;
 	int r = cloister_session_join(search->plan, session->id, session->init, session->pidfd, &search->found, &why);
 	if (r == 0)
@@ -51,7 +51,7 @@ static int join(const struct cloister_plan *plan, struct cloister_session **out,
 	struct search search = {.plan = plan, .changed = changed, .size = size, .err = err};
 
 	*changed = '\0';
-	int r = cloister_registry_each(try_to_join, &search, err);
+	int r = cloister_registry_each(plan->user, try_to_join, &search, err);
 	if (r == 1)
 		*out = search.found;
 	return r;

@@ -40,12 +40,12 @@ struct cloister_login {
 };
 
 /*
- * Calls visit for each live session until it returns something else than 0, which is then returned. What visit is given
- * is good until it returns. Entries that the kernel does not confirm are removed on the way (by root). Returns 0, what
- * visit returned, or -errno.
+ * Calls visit for each live session, of a user (by name) or of all (NULL), until it returns something else than 0,
+ * which is then returned. What visit is given is good until it returns. Entries that the kernel does not confirm are
+ * removed on the way (by root). Returns 0, what visit returned, or -errno.
  */
-int cloister_registry_each(int (*visit)(const struct cloister_registered *session, void *data), void *data,
-                           struct cloister_error *err);
+int cloister_registry_each(const char *user, int (*visit)(const struct cloister_registered *session, void *data),
+                           void *data, struct cloister_error *err);
 
 /* The same for the logins of a session (id), or with NULL only the healing of all. */
 int cloister_registry_each_login(const char *id, int (*visit)(const struct cloister_login *login, void *data),
