@@ -165,9 +165,14 @@ attacks: needs-check
 	@$(MAKE) --no-print-directory all tests
 	tests/run.sh >$(B)/check.output || true
 	tests/attacks.sh $(B)/check.output >doc/attacks.md
-bench: needs-check
-	@$(MAKE) --no-print-directory -s all
+bench:
+	@tests/lib/needs.sh build check bench
+	@$(MAKE) --no-print-directory -s all $(B)/bench/limit
 	@tests/bench/bench.sh
+	@tests/bench/others.sh
+$(B)/bench/limit: tests/bench/limit.c Makefile
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -g -Wall -Wextra -static -o $@ $<
 check: needs-check
 	@$(MAKE) --no-print-directory all tests
 	@tests/run.sh

@@ -83,14 +83,19 @@ static bool has_target(int root, const char *path)
 int cloister_carry_copy(struct cloister_execution *execution, const struct cloister_row *row, int source,
                         struct cloister_error *err)
 {
+	struct stat st;
+
 	if (source < 0 || has_target(execution->root, row->target))
 		return 0;
-	char _cleanup_free_ *text = calloc(1, COPY_MAX);
+	if (fstat(source, &st) < 0)
+		return fail(row, errno, "cannot look at the host's", err);
+	/* As long as it is now. What init takes of memory it keeps as long as the session lasts. */
+	size_t size = st.st_size < (off_t)COPY_MAX ? (size_t)st.st_size : COPY_MAX, length = 0;
+	char _cleanup_free_ *text = malloc(size + 1);
 	if (text == NULL)
 		return fail(row, ENOMEM, "no memory", err);
-	size_t length = 0;
-	for (ssize_t n = 1; n > 0 && length < COPY_MAX; length += (size_t)n) {
-		n = pread(source, text + length, COPY_MAX - length, (off_t)length);
+	for (ssize_t n = 1; n > 0 && length < size; length += (size_t)n) {
+		n = pread(source, text + length, size - length, (off_t)length);
 		if (n < 0)
 			return fail(row, errno, "cannot read the host's", err);
 	}

@@ -1,0 +1,28 @@
+#!/bin/bash
+# What else starts a program in a directory with namespaces of its own, beside Cloister, in one run.
+# usage: tests/bench/others.sh [RUNS]
+set -u
+. "$(dirname -- "$0")/../lib/host.sh"
+
+if [ -z "${HOST_INSIDE-}" ]; then
+	host_enter "$(readlink -f -- "$0")" "$@"
+fi
+if ! output=$(host_build iris nora ivan 2>&1); then
+	printf 'bench: cannot make the throw-away host:\n%s\n' "$output" >&2
+	exit 1
+fi
+cd / || exit 1
+host_default_configuration
+isolate iris
+# crun refuses a hybrid of cgroup v1 and v2 that has controllers in both.
+if mountpoint -q /sys/fs/cgroup/unified; then
+	umount /sys/fs/cgroup/unified
+fi
+mkdir -p /opt/bench
+rootfs_make /opt/bench/tree
+# systemd-nspawn asks for it.
+printf 'ID=bench\n' >/opt/bench/tree/etc/os-release
+cp "$HOST_CHECKOUT/${HOST_BUILD_FROM}/bench/limit" /opt/bench/
+cp /opt/bench/limit /opt/bench/tree/bin/
+chown -R iris: /opt/bench/tree
+exec python3 "$HOST_TESTS/bench/others.py" "$HOST_BUILD/cloister" /opt/bench/limit /opt/bench "${1:-40}" "$HOST_CHECKOUT/${HOST_BUILD_FROM}/bench"
