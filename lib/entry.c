@@ -36,16 +36,14 @@ int cloister_entry_children_in(int pid_namespace)
 	return setns(pid_namespace, CLONE_NEWPID) < 0 ? -errno : 0;
 }
 
-/* In the caller's memory: nothing of libc's. */
-static int wait_for_the_end(void *unused)
+/* In the caller's memory: nothing of libc's. Until it is killed, or the caller is: then nobody has the other end. */
+static int wait_for_the_end(void *ends)
 {
-	long r;
+	const int *pair = ends;
+	char byte;
 
-	(void)unused;
-	do {
-		r = syscall(SYS_pause);
-	} while (r < 0);
-	return (int)r;
+	syscall(SYS_close, pair[1]);
+	return (int)syscall(SYS_read, pair[0], &byte, 1);
 }
 
 int cloister_entry_closed_namespace(void)
@@ -54,17 +52,22 @@ int cloister_entry_closed_namespace(void)
 	sigset_t all, before;
 	siginfo_t ended;
 	char path[64];
-	int pidfd = -1;
+	int pidfd = -1, pair[2];
 
+	if (pipe2(pair, O_CLOEXEC) < 0)
+		return -errno;
 	/* No handler of the login program's may run in the child, on this stack. CLONE_VM, since a copy of its memory
 	 * is not needed, and no exit signal, since it is none of the login program's children. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
-	int pid = clone(wait_for_the_end, stack + sizeof(stack), CLONE_VM | CLONE_NEWPID | CLONE_PIDFD, NULL, &pidfd);
+	int pid = clone(wait_for_the_end, stack + sizeof(stack), CLONE_VM | CLONE_NEWPID | CLONE_PIDFD, pair, &pidfd);
 	int code = errno;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (pid < 0)
+	close(pair[0]);
+	if (pid < 0) {
+		close(pair[1]);
 		return -code;
+	}
 	/* While it lives: root of a user namespace may not look into a zombie (ptrace(2), access mode checking). */
 	snprintf(path, sizeof(path), "/proc/%d/ns/pid", pid);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -73,6 +76,7 @@ int cloister_entry_closed_namespace(void)
 	while (waitid(P_PIDFD, (id_t)pidfd, &ended, WEXITED | __WALL) < 0 && errno == EINTR)
 		;
 	close(pidfd);
+	close(pair[1]);
 	return fd < 0 ? -code : fd;
 }
 

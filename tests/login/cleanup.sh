@@ -131,6 +131,29 @@ test_killed_while_it_starts() {
 	want "the next login works" iris "$(on iris whoami)"
 }
 
+two_of_su() {
+	[ "$(pgrep -xc su)" = 2 ]
+}
+
+none_of_su() {
+	! pgrep -x su >/dev/null
+}
+
+# The process that gives the login program its closed pid namespace lives for microseconds, which strace(1) makes long.
+test_killed_beside_the_closed_namespace() {
+	local tracer
+	snapshot_before
+	strace -f -o /dev/null -e trace=clone -e inject=clone:delay_exit=60000000:when=1 \
+		su -l iris -c true </dev/null >/dev/null 2>&1 &
+	tracer=$!
+	eventually 20 two_of_su || fail "control: su has no such process: $(pgrep -la su)"
+	kill -KILL "$(pgrep -xo su)" "$tracer"
+	wait "$tracer" 2>/dev/null || true
+	eventually 10 none_of_su || fail "left: $(pgrep -la su)"
+	want "the next login" iris "$(on iris whoami)"
+	snapshot_same
+}
+
 test_sshd_restarted_under_a_session() {
 	client iris 'echo up; exec sleep 999'
 	eventually 10 pgrep -u iris -f '^sleep 999' || fail "no session"
