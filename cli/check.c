@@ -256,8 +256,10 @@ static void check_user(const struct cli_options *options, struct findings *findi
 		findings->errors += cli_check_overlay(subject.plan);
 		findings->errors += cli_check_network(subject.plan);
 		check_login_shell(subject.account);
-		if (subject.policy->isolate)
+		if (subject.policy->isolate) {
 			check_chroot(subject.account, findings);
+			cli_check_services(options->user);
+		}
 	}
 	if (*subject.init_path != '\0') {
 		int _cleanup_close_ fd =

@@ -77,6 +77,8 @@ int cli_overlay_subject(const char *verb, struct cli_options *options, char **ar
 int cli_check_overlay(const struct cloister_plan *plan);
 /* cloister check, the part about the network: prints what it finds, and returns the number of errors. */
 int cli_check_network(const struct cloister_plan *plan);
+/* Likewise, about PAM services through which a user's commands run on the host without a login: prints warnings. */
+void cli_check_services(const char *user);
 
 /* "C /path" and a newline, with everything escaped that a terminal could take for a command. */
 void cli_print_change(const struct cloister_overlay_change *change);

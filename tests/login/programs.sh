@@ -77,6 +77,29 @@ test_doas() {
 }
 
 # table: at | contained
+# What starts a user's commands without a login must not be forgotten: cloister check names it.
+test_services_without_the_line_are_named() {
+	isolate iris
+	local service said
+	for service in systemd-user cron atd; do
+		printf '@include common-session\n' >"/etc/pam.d/$service"
+	done
+	said=$("$HOST_BUILD/cloister" check iris || true)
+	for service in systemd-user cron atd; do
+		want_match "$service" "^warning: the PAM service $service has no pam_cloister.so: .* as iris on the host" "$said"
+	done
+	# By itself, and by a file that it includes.
+	pam_service systemd-user
+	printf 'session required %s\n' "$HOST_BUILD/pam_cloister.so" >/etc/pam.d/ours
+	printf '@include ours\n' >/etc/pam.d/cron
+	printf -- '-session include ours\n' >/etc/pam.d/atd
+	said=$("$HOST_BUILD/cloister" check iris || true)
+	for service in systemd-user cron atd; do
+		want_match "$service: with it" "^ok: the PAM service $service has" "$said"
+	done
+	want_no_match "not isolated" 'the PAM service' "$("$HOST_BUILD/cloister" check nora || true)"
+}
+
 test_at() {
 	local user daemon
 	pam_service atd

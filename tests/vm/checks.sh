@@ -133,6 +133,31 @@ check_logind() {
 	eventually 20 no_cgroups || fail "left: $(cgroups)"
 }
 
+# The units in a user's home are the user's own commands, and systemd starts them at each login, on the host.
+check_systemd_starts_nothing_of_the_users_on_the_host() {
+	local line=/etc/pam.d/systemd-user uid
+	uid=$(on root id -u iris)
+	on iris 'd=.config/systemd/user; mkdir -p $d/default.target.wants
+		printf "[Service]\nType=oneshot\nExecStart=/bin/sh -c \"readlink /proc/self/ns/mnt >%%h/ran\"\n" >$d/ran.service
+		ln -sf ../ran.service $d/default.target.wants/'
+	on root "sed -i /pam_cloister/d $line; systemctl stop user@$uid; rm -f /home/iris/ran"
+	stay iris
+	eventually 60 on root test -s /home/iris/ran || fail "control: the unit does not run at all"
+	want_match "control: check names it" 'warning: the PAM service systemd-user' "$(on root cloister check iris)"
+	kill "${CLIENTS[@]}"
+	on root "echo 'session required pam_cloister.so' >>$line; systemctl stop user@$uid; rm -f /home/iris/ran"
+	stay iris
+	on root "systemctl start user@$uid; systemctl is-active user@$uid" || true
+	sleep 5
+	if on root test -s /home/iris/ran; then
+		[ "$(on root cat /home/iris/ran)" != "$(on root readlink /proc/1/ns/mnt)" ] || fail "it ran on the host"
+	fi
+	on root "journalctl -q -b -u user@$uid | tail -n 3" >&2
+	login_works nora || fail "nora"
+	want "nora has a manager" active "$(on nora 'systemctl --user is-system-running --wait >/dev/null; systemctl is-active user@$(id -u)')"
+	on iris 'rm -r .config/systemd'
+}
+
 check_removed_at_the_end() {
 	on iris true
 	eventually 10 no_cgroups || fail "left: $(cgroups)"
@@ -183,7 +208,7 @@ check_journald_has_our_lines() {
 	want_match "end" 'session iris-[0-9a-f]+ ended' "$(on root journalctl -q -b SYSLOG_IDENTIFIER=sshd)"
 }
 
-if ! eventually "${VM_BOOT:-300}" login_works root; then
+if ! eventually "${VM_BOOT:-600}" login_works root; then
 	echo "not ok vm.boot"
 	exit 1
 fi
