@@ -58,9 +58,16 @@ run_unit() {
 	fi
 }
 
+# Two folders may have a file of one name.
+result_of() {
+	local key=${1#tests/}
+	echo "$results/${key//\//.}"
+}
+
 run_file() {
-	local file=$1 name tests=() test status=0
+	local file=$1 name tests=() test status=0 result
 	name=$(basename "$file" .sh)
+	result=$(result_of "$file")
 	for test in $(grep -o '^test_[a-z0-9_]*' "$file"); do
 		selected "$name" "${test#test_}" && tests+=("${test#test_}")
 	done
@@ -68,15 +75,15 @@ run_file() {
 	# The one that makes a tree of packages takes longer.
 	local limit=$file_timeout
 	[ "$name" != debian13 ] || limit=$((3 * file_timeout))
-	B=$build timeout -k 10 "$limit" bash "$file" "${tests[@]}" >"$results/$name" 2>&1 </dev/null || status=$?
+	B=$build timeout -k 10 "$limit" bash "$file" "${tests[@]}" >"$result" 2>&1 </dev/null || status=$?
 	# Each test that was asked for must have answered: a file that broke in the middle is a failure.
 	for test in "${tests[@]}"; do
-		grep -qE "^(ok|not ok|skip) $name\.$test( |\$)" "$results/$name" && continue
+		grep -qE "^(ok|not ok|skip) $name\.$test( |\$)" "$result" && continue
 		echo "not ok $name.$test"
 		echo "# no result; $file ended with status $status"
-	done >"$results/$name.missing"
-	cat "$results/$name.missing" >>"$results/$name"
-	echo "# $name: $SECONDS s since the start" >>"$results/$name"
+	done >"$result.missing"
+	cat "$result.missing" >>"$result"
+	echo "# $name: $SECONDS s since the start" >>"$result"
 }
 
 expected_skip() {
@@ -136,8 +143,8 @@ for file in "${alone[@]}"; do
 	run_file "$file"
 done
 for file in "${parallel[@]}" "${alone[@]}"; do
-	name=$(basename "$file" .sh)
-	[ ! -e "$results/$name" ] || count <"$results/$name"
+	result=$(result_of "$file")
+	[ ! -e "$result" ] || count <"$result"
 done
 
 echo "$passed passed, $failed failed, $skipped skipped"
