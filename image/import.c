@@ -110,7 +110,7 @@ static int open_source(struct import *import, struct cloister_error *err)
 	if (opened < 0 || fstat(opened, &st) < 0)
 		return cloister_fail(err, errno, "import", source, "cannot open");
 	if (S_ISDIR(st.st_mode)) {
-		if (fstatat(opened, "oci-layout", &marker, 0) < 0)
+		if (fstatat(opened, "oci-layout", &marker, AT_SYMLINK_NOFOLLOW) < 0)
 			return cloister_fail(err, EINVAL, "import", source,
 			                     "a directory that is no OCI layout (oci-layout is missing)");
 		import->layout = TAKE_FD(opened);

@@ -15,13 +15,17 @@
 #define MAIN_FILE   CLOISTER_SYSCONFDIR "/cloister/cloister.conf"
 #define VENDOR_FILE CLOISTER_PREFIX "/lib/cloister/cloister.conf"
 
+static enum cloister_path_trust trust_of(bool trusted)
+{
+	return trusted ? CLOISTER_PATH_ROOT_OWNED : CLOISTER_PATH_OWN_RIGHTS;
+}
+
 /* The O_PATH descriptor of the walk is what is read: a name is not resolved twice, and a FIFO is never opened. */
 static int open_for_reading(const char *path, bool trusted, struct cloister_error *err)
 {
 	char name[40];
 	struct stat st;
-	int _cleanup_close_ fd =
-		cloister_path_open_host(path, 0, trusted ? CLOISTER_PATH_ROOT_OWNED : CLOISTER_PATH_OWN_RIGHTS, err);
+	int _cleanup_close_ fd = cloister_path_open_host(path, 0, trust_of(trusted), err);
 
 	if (fd < 0)
 		return fd;
@@ -83,17 +87,21 @@ static int by_name(const struct dirent **left, const struct dirent **right)
 static int load_drop_ins(const char *path, bool trusted, struct cloister_config *config, struct cloister_error *err)
 {
 	char directory[PATH_MAX], file[PATH_MAX];
+	struct cloister_error why = {0};
 	struct dirent **entries = NULL;
 	int r = 0;
 
 	int size = snprintf(directory, sizeof(directory), "%s.d", path);
 	if (size < 0 || (size_t)size >= sizeof(directory))
 		return cloister_fail(err, ENAMETOOLONG, "configuration", path, "too long");
-	int n = scandir(directory, &entries, is_drop_in, by_name);
+	int _cleanup_close_ found = cloister_path_open_host(directory, O_DIRECTORY, trust_of(trusted), &why);
+	if (found == -ENOENT || found == -ENOTDIR)
+		return 0;
+	if (found < 0)
+		return cloister_fail(err, -found, "configuration", directory, "cannot open: %s", why.text);
+	int n = scandirat(found, ".", &entries, is_drop_in, by_name);
 	if (n < 0)
-		return errno == ENOENT || errno == ENOTDIR
-		               ? 0
-		               : cloister_fail(err, errno, "configuration", directory, "cannot read");
+		return cloister_fail(err, errno, "configuration", directory, "cannot read");
 	if (n > (int)CLOISTER_CONFIG_DROPINS_MAX)
 		r = cloister_fail(err, E2BIG, "configuration", directory, "more than %u files",
 		                  CLOISTER_CONFIG_DROPINS_MAX);

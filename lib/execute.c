@@ -226,7 +226,8 @@ static int write_namespaces(FILE *out, int root)
 		fprintf(out, "ns.%s=%" PRIu64 "\n", cloister_namespace_kinds[i].name, inode);
 	}
 	/* With users = root a process is in one of two user namespaces. */
-	if (fstatat(root, &CLOISTER_USERS_FILE[1], &inner, AT_SYMLINK_NOFOLLOW) == 0)
+	int _cleanup_close_ users = cloister_path_open_inside(root, CLOISTER_USERS_FILE, O_PATH | O_NOFOLLOW);
+	if (users >= 0 && fstat(users, &inner) == 0)
 		fprintf(out, "ns.root=%llu\n", (unsigned long long)inner.st_ino);
 	return 0;
 }

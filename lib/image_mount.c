@@ -144,20 +144,10 @@ static int find_held(struct cloister_image *image)
 static int lock_images(struct cloister_error *err)
 {
 	const struct timespec pause = {.tv_nsec = 5 * 1000 * 1000};
-	int _cleanup_close_ run = cloister_path_open_host("/run", O_DIRECTORY, CLOISTER_PATH_ROOT_OWNED, err);
+	int _cleanup_close_ lock = cloister_registry_open("images", 0700, err);
 
-	if (run < 0)
-		return run;
-	if ((mkdirat(run, "cloister", 0755) < 0 && errno != EEXIST) ||
-	    (mkdirat(run, "cloister/images", 0700) < 0 && errno != EEXIST))
-		return cloister_fail(err, errno, "image", "/run/cloister/images", "cannot make");
-	int _cleanup_close_ fd =
-		cloister_path_open_host("/run/cloister/images", O_DIRECTORY, CLOISTER_PATH_ROOT_OWNED, err);
-	if (fd < 0)
-		return fd;
-	int _cleanup_close_ lock = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (lock < 0)
-		return cloister_fail(err, errno, "image", "/run/cloister/images", "cannot open");
+		return lock;
 	for (int waited = 0; flock(lock, LOCK_EX | LOCK_NB) < 0 && waited < LOCK_WAIT_MILLIS; waited += 5)
 		nanosleep(&pause, NULL);
 	return TAKE_FD(lock);

@@ -230,8 +230,8 @@ static int mount_layers(const struct layers *layers, struct cloister_error *err)
 	const char *place = *plan->state != '\0' ? plan->state : "on a tmpfs";
 	char says[300];
 	int _cleanup_close_ context = fsopen("overlay", FSOPEN_CLOEXEC);
-	int _cleanup_close_ upper_dir = openat(layers->upper, "upper", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int _cleanup_close_ work_dir = openat(layers->upper, "work", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int _cleanup_close_ upper_dir = openat(layers->upper, "upper", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int _cleanup_close_ work_dir = openat(layers->upper, "work", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (context < 0 || upper_dir < 0 || work_dir < 0)
 		return cloister_fail(err, errno, "overlay", row->source, "cannot prepare the overlay");

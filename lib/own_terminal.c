@@ -32,7 +32,8 @@ static int hold_number(int devpts, uint64_t number, int *held)
 
 	snprintf(name, sizeof(name), "%llu", (unsigned long long)number);
 	while (r == 0 && faccessat(devpts, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0) {
-		int master = n_below < BELOW_MAX ? openat(devpts, "ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC) : -1;
+		int master =
+			n_below < BELOW_MAX ? openat(devpts, "ptmx", O_RDWR | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC) : -1;
 
 		if (master >= 0)
 			below[n_below++] = master;
@@ -93,8 +94,11 @@ void cloister_own_terminal_close(struct cloister_own_terminal *terminal)
 int cloister_own_terminal_enter(const struct cloister_own_terminal *terminal)
 {
 	/* Made by the session's root, so that nothing in it is locked; private, so that nothing of it gets out. */
-	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+	if (unshare(CLONE_NEWNS) < 0)
 		return -errno;
+	int r = cloister_mount_propagation(false);
+	if (r < 0)
+		return r;
 	int place = open(terminal->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (place < 0 && errno == ENOENT) {
 		/* Of a console: an empty file that nobody can open remains in the session's /dev. */
@@ -106,7 +110,7 @@ int cloister_own_terminal_enter(const struct cloister_own_terminal *terminal)
 	}
 	if (place < 0)
 		return -errno;
-	int r = cloister_mount_attach(terminal->mount, place);
+	r = cloister_mount_attach(terminal->mount, place);
 	close(place);
 	return r;
 }

@@ -72,7 +72,7 @@ int cloister_pty_open(int devpts, uid_t uid, gid_t gid, struct cloister_pty *pty
 {
 	int unlock = 0;
 	unsigned number = 0;
-	int _cleanup_close_ master = openat(devpts, "ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	int _cleanup_close_ master = openat(devpts, "ptmx", O_RDWR | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (master < 0)
 		return cloister_fail(err, errno, "pty", "ptmx", "cannot allocate a pty of the session");

@@ -26,46 +26,6 @@ static enum cloister_path_trust trust_of(const struct cloister_plan *plan, const
 	return CLOISTER_PATH_NO_PLANTED_LINKS;
 }
 
-int cloister_rootfs_trusted(int rootfs, const char *path, struct cloister_error *err)
-{
-	/* What the name service, the dynamic loader and PAM of a root process read after it entered. */
-	static const char *const loaded[] = {".",
-	                                     "etc",
-	                                     "etc/nsswitch.conf",
-	                                     "etc/passwd",
-	                                     "etc/group",
-	                                     "etc/ld.so.cache",
-	                                     "etc/ld.so.preload",
-	                                     "bin",
-	                                     "lib",
-	                                     "lib32",
-	                                     "lib64",
-	                                     "usr",
-	                                     "usr/bin",
-	                                     "usr/lib",
-	                                     "usr/lib64",
-	                                     "usr/lib/x86_64-linux-gnu",
-	                                     "usr/lib/aarch64-linux-gnu"};
-
-	for (size_t i = 0; i < sizeof(loaded) / sizeof(*loaded); i++) {
-		struct stat st;
-
-		if (fstatat(rootfs, loaded[i], &st, AT_SYMLINK_NOFOLLOW) < 0) {
-			if (errno == ENOENT || errno == ENOTDIR)
-				continue;
-			return cloister_fail(err, errno, "rootfs", path, "cannot check %s", loaded[i]);
-		}
-		if (st.st_uid != 0 || (!S_ISLNK(st.st_mode) && (st.st_mode & (S_IWGRP | S_IWOTH))))
-			return cloister_fail(
-				err, EPERM, "rootfs", path,
-				"only root may be able to write the rootfs, for users = host and for a login "
-				"program that is not known to fork(2) (entry = process; entry = child says that "
-				"it does), and this is not so for %s",
-				loaded[i]);
-	}
-	return 0;
-}
-
 int cloister_rootfs_open(const struct cloister_plan *plan, const struct cloister_row *row,
                          const struct cloister_source_context *context, struct cloister_error *err)
 {

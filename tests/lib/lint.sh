@@ -1,5 +1,5 @@
 #!/bin/bash
-# Every static gate: format, two compilers, clang-tidy, cppcheck, shellcheck, exported symbols, manual pages.
+# Every static gate: format, two compilers, clang-tidy, cppcheck, shellcheck, exported symbols, paths, manual pages.
 # Goes on after a failure, and says at the end which gates failed.
 set -u
 cd -- "$(dirname -- "$0")/../.." || exit 1
@@ -81,6 +81,10 @@ check_symbols() {
 	return 1
 }
 
+check_paths() {
+	tests/lib/path_safety.sh build/lint-gcc
+}
+
 check_manuals() {
 	local page status=0 text
 	for page in build/lint-gcc/man/*; do
@@ -104,6 +108,7 @@ gate gcc-analyzer check_analyzer
 gate cppcheck check_cppcheck
 gate shellcheck check_shell
 gate symbols check_symbols
+gate paths check_paths
 gate manuals check_manuals
 
 if [ ${#failed[@]} -gt 0 ]; then

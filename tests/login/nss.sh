@@ -73,6 +73,24 @@ test_users_host_is_refused_where_only_etc_is_the_users() {
 	want "status" 0 "$(status on iris true)"
 }
 
+# A link of the rootfs is looked at as a session would follow it: not on the host, and not as if it were what it leads to.
+test_users_host_is_refused_where_a_link_leads_to_what_is_the_users() {
+	local link
+	rootfs_make /opt/rootfs/own
+	mkdir -p /opt/rootfs/own/opt/data/lib /opt/data/lib
+	isolate iris 'rootfs = /opt/rootfs/own' 'writable = no' 'users = host'
+	for link in /opt/data/lib opt/data/lib ./opt/data/lib ../opt/data/lib; do
+		rm -rf /opt/rootfs/own/lib
+		ln -s "$link" /opt/rootfs/own/lib
+		chown root: /opt/rootfs/own/opt/data
+		want "$link, all root's" 0 "$(status on iris true)"
+		chown iris: /opt/rootfs/own/opt/data
+		want "$link, through the user's" 254 "$(status on iris true)"
+		want_match "reason" 'refused: .*what links lead to.* this is not so for lib:' "$(log_new)"
+	done
+	rm -rf /opt/data
+}
+
 # What the session's root, such a library, makes is on the host's disk: with a group of the host's it could be a
 # set-group-ID program of that group's for whoever finds it (tty: every terminal of the machine).
 test_no_group_of_the_host_is_mapped() {
