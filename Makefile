@@ -177,13 +177,15 @@ check: needs-check
 	@$(MAKE) --no-print-directory all tests
 	@tests/run.sh
 
-# 10,000 random logins that are killed, closed or forgotten; 1,000 against a race; 2,000 kills; 100 logins at once.
+# 10,000 random logins that are killed, closed or forgotten; 1,000 against a race; 2,000 kills; 100 logins at once, of one
+# user and of 100.
 .PHONY: check-long
 check-long: needs-check
 	@$(MAKE) --no-print-directory all tests
 	@CLOISTER_LOGINS=10000 CLOISTER_LOGINS_TIMEOUT=3000 bash tests/login/shared_count.sh
 	@LONG=1 tests/run.sh 'rootfs.r09*'
 	@LONG=1 tests/run.sh 'crash.*'
+	@LONG=1 tests/run.sh 'exhaustion.*'
 
 # A virtual machine with systemd and cgroup v2. The first time makes a tree of packages (some minutes), which is kept
 # in $(B)/vm.

@@ -87,7 +87,6 @@ test_z03_tmpfs_full() {
 	[ "$(on iris 'i=0; while [ $i -lt 50 ]; do mkdir /dev/$i && i=$((i+1)) || break; done 2>/dev/null; echo $i')" = 0 ] || fail "/dev can be filled"
 }
 
-# table: Z04 | memory | not applicable: this machine has no controllers of cgroup v2; tests/vm has the test
 # table: Z05 | a full disk for the overlay | see: fail_closed.state_on_a_full_disk
 # table: Z06 | RLIMIT_NOFILE, AS, STACK, FSIZE small | see: fail_closed.too_few_descriptors
 # table: Z07 | a flood of 200 ptys in a session | nora; all 4,096 of the machine are not taken, since others use them

@@ -1,0 +1,244 @@
+#!/bin/bash
+# One user takes all there is of something: it ends inside, and others log in meanwhile. And accounts that change, or go,
+# under a session. What crash.sh does not have yet. Long versions with LONG=1 (make check-long).
+set -u
+CASE_TIMEOUT=${LONG:+1200}
+CASE_TIMEOUT=${CASE_TIMEOUT:-120}
+. "$(dirname -- "$0")/../lib/attack.sh"
+
+others_log_in() {
+	want "nora" nora "$(on nora whoami)"
+	want "ivan" ivan "$(on ivan whoami)"
+	want "root" root "$(on root whoami)"
+}
+
+# flood CODE: iris' session runs Python that says "up" and stays.
+flood() {
+	client iris "exec python3 -c '$1'"
+	eventually 30 grep -q up "$CASE_STATE/client" || fail "no flood: $(cat "$CASE_STATE/client")"
+}
+
+# fill DIRECTORY: shell code that says how many files and how many KiB fit.
+fill() {
+	echo "cd $1 && i=0; while [ \$i -lt 400 ] && mkdir x\$i 2>/dev/null; do i=\$((i+1)); done; rmdir x*;
+		echo \$i; head -c 3000000 /dev/zero >big 2>/dev/null; stat -c %s big; rm big"
+}
+
+# table: Z03 | /tmp, /run/user and /dev/shm full of bytes and of files: ENOSPC inside alone | nora fills the host's
+test_z03_bytes_and_files() {
+	local place
+	isolated 'tmpfs = /tmp:size=1M:files=100' 'tmpfs = /dev/shm:size=1M:files=100' 'tmpfs = /var/tmp:size=1M:files=100'
+	for place in /tmp /dev/shm /var/tmp; do
+		want_match "$place" '^9[0-9] 1048576$' "$(on iris "$(fill "$place")" | paste -sd ' ')"
+	done
+	want "control" "400 3000000" "$(on nora "$(fill /tmp)" | paste -sd ' ')"
+	# While it is full.
+	flood 'import time
+open("/tmp/big", "wb").write(b"x" * 1000000); open("/dev/shm/big", "wb").write(b"x" * 1000000)
+print("up", flush=True); time.sleep(60)'
+	others_log_in
+	want "iris herself" iris "$(on iris whoami)"
+	session_down
+}
+
+# table: Z04 | a process that takes memory without end, bounded by rlimit_as (memory_max is tested in tests/vm) | nora, in the same way, up to 512 MiB
+test_z04_memory() {
+	local hog='python3 -c "
+kept = []
+try:
+    while len(kept) < 64:
+        kept.append(bytearray(8 << 20))
+except MemoryError:
+    pass
+print(len(kept))"'
+	isolated 'rlimit_as = 200M'
+	[ "$(on iris "$hog")" -lt 25 ] || fail "the limit does not hold"
+	want "control" 64 "$(on nora "$hog")"
+	others_log_in
+}
+
+# table: Z07 | a flood of descriptors, to rlimit_nofile in each of some processes | nora, who has more
+test_z07_descriptors() {
+	local many='import os, resource, time
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+children = [os.fork() for i in range(4)] if hard <= 4096 else [0]
+n = 0
+try:
+    while n < 5000:
+        os.open("/dev/null", os.O_RDONLY); n += 1
+except OSError:
+    pass
+print(n, flush=True)'
+	isolated 'rlimit_nofile = 300:400'
+	flood "$many
+print(\"up\", flush=True); time.sleep(60)"
+	others_log_in
+	[ "$(grep -E '^[0-9]+$' "$CASE_STATE/client" | sort -n | tail -1)" -lt 400 ] || fail "the limit does not hold: $(cat "$CASE_STATE/client")"
+	session_down
+	[ "$(on nora "python3 -c '$many'" | tail -1)" -gt 400 ] || void "nora opens no more than iris"
+}
+
+# table: Z08 | 20 processes that make and leave zombies without end, under rlimit_nproc: init reaps, others log in | none: they must be gone
+test_z08_zombie_flood() {
+	isolated 'rlimit_nproc = 100'
+	flood 'import os, time
+end = time.time() + 6
+for i in range(20):
+    if os.fork() == 0:
+        while time.time() < end:
+            try:
+                # The middle one ends first: the last one is for init to reap.
+                if os.fork() == 0:
+                    if os.fork() == 0:
+                        os._exit(0)
+                    os._exit(0)
+                os.wait()
+            except (BlockingIOError, ChildProcessError):
+                time.sleep(0.01)
+        os._exit(0)
+print("up", flush=True)
+try:
+    while True: os.wait()
+except ChildProcessError:
+    pass
+print("done", flush=True); time.sleep(60)'
+	others_log_in
+	eventually 30 grep -q "^done" "$CASE_STATE/client" || fail "the flood does not end"
+	eventually 10 no_zombies || fail "zombies are left: $(pgrep -lr Z)"
+	session_down
+}
+
+no_zombies() {
+	! pgrep -r Z
+}
+
+# table: Y02 | 20 users at once, 100 with LONG=1, each twice | none: each must work, and see its own home alone
+test_y02_many_users() {
+	local n=${LONG:+100} i j pids=()
+	n=${n:-20}
+	accounts_keep
+	printf '[default]\nisolate = yes\n[user:nora]\nisolate = no\n' | configure
+	for i in $(seq "$n"); do
+		useradd -m -s /bin/sh "many$i"
+	done
+	for i in $(seq "$n"); do
+		for j in 1 2; do
+			su -l "many$i" -c 'id -un; ls /home; until [ -e go ]; do sleep 1; done; echo end' </dev/null >"/tmp/many-$i-$j" 2>&1 &
+			pids+=($!)
+		done
+	done
+	eventually "$((n + 60))" sessions_are $((2 * n)) || fail "sessions: $(ls /run/cloister/sessions)"
+	want "nora meanwhile" nora "$(on nora whoami)"
+	for i in $(seq "$n"); do touch "/home/many$i/go"; done
+	for i in "${pids[@]}"; do wait "$i" || fail "a login failed: $(cat /tmp/many-*)"; done
+	for i in $(seq "$n"); do
+		want "many$i" "many$i many$i end many$i many$i end" "$(cat "/tmp/many-$i"-? | paste -sd ' ')"
+	done
+	eventually 10 sessions_are 0 || fail "an entry is left: $(ls /run/cloister/sessions)"
+	rm -rf /home/many* /tmp/many-*
+	accounts_back
+}
+
+sessions_are() {
+	[ "$(find /run/cloister/sessions -type f -name '[!.]*' 2>/dev/null | wc -l)" -eq "$1" ]
+}
+
+# ---- accounts ----
+ACCOUNTS='passwd group shadow gshadow subuid subgid'
+
+accounts_keep() {
+	mkdir "$CASE_STATE/accounts"
+	local file
+	for file in $ACCOUNTS; do cp -a "/etc/$file" "$CASE_STATE/accounts/"; done
+}
+
+accounts_back() {
+	local file
+	for file in $ACCOUNTS; do
+		cp -a "$CASE_STATE/accounts/$file" "/etc/$file"
+		rm -f "/etc/$file-"
+	done
+	snapshot_before
+}
+
+# emma [LINE...]: a user of this test, isolated.
+emma() {
+	accounts_keep
+	useradd -m -s /bin/sh -p '*' emma
+	install -d -o emma -m 0700 /home/emma/.ssh
+	install -o emma -m 0600 /root/.ssh/id_ed25519.pub /home/emma/.ssh/authorized_keys
+	isolate emma "$@"
+}
+
+# emma_logs_in: a session that goes on when 5 is closed.
+emma_logs_in() {
+	mkfifo "$CASE_STATE/input"
+	ssh -l emma testhost 'echo up; read -r _; id -u; echo end' <"$CASE_STATE/input" >"$CASE_STATE/client" 2>&1 &
+	CLIENT=$!
+	exec 5>"$CASE_STATE/input"
+	eventually 20 grep -q up "$CASE_STATE/client" || fail "no session: $(cat "$CASE_STATE/client")"
+}
+
+emma_goes_on() {
+	exec 5>&-
+	wait "$CLIENT" || fail "the session failed: $(cat "$CASE_STATE/client")"
+	want "the session" "up $1 end" "$(paste -sd ' ' "$CASE_STATE/client")"
+	rm "$CASE_STATE/input"
+	eventually 10 no_processes_left || fail "left: $(processes_left)"
+	sessions_are 0 || fail "an entry is left: $(ls /run/cloister/sessions)"
+}
+
+# table: Y05 | userdel during a session: it ends as ever, and the login program refuses the next login | none: nothing may be left
+test_y05_userdel_during_a_session() {
+	local uid
+	emma
+	uid=$(id -u emma)
+	emma_logs_in
+	userdel -f -r emma 2>/dev/null || true
+	want "control: she is gone" 2 "$(status getent passwd emma)"
+	want "a new login" 255 "$(status on emma true)"
+	want "by su" 1 "$(status timeout 20 su -l emma -c true </dev/null)"
+	want_match "ls" '^emma  *emma-' "$("$HOST_BUILD/cloister" ls)"
+	others_log_in
+	emma_goes_on "$uid"
+	accounts_back
+}
+
+# table: Y05 | userdel, and the administrator ends what is left | none: nothing may be left
+test_y05_kill_of_a_deleted_users_session() {
+	emma
+	emma_logs_in
+	userdel -f -r emma 2>/dev/null || true
+	want "kill" 0 "$(status "$HOST_BUILD/cloister" kill emma)"
+	wait "$CLIENT" || true
+	exec 5>&-
+	eventually 10 no_processes_left || fail "left: $(processes_left)"
+	sessions_are 0 || fail "an entry is left: $(ls /run/cloister/sessions)"
+	accounts_back
+}
+
+# table: Y05 | usermod during a session: shell and uid count from the next login on, and nobody with another uid joins the session that is there | none: nothing may be mixed
+test_y05_usermod_during_a_session() {
+	local old new
+	emma 'scope = user'
+	old=$(id -u emma)
+	new=$((old + 100))
+	emma_logs_in
+	want "control: a second login joins" "$(session_of emma)" "$(on emma 'sed -n s/^session=//p /run/cloister/session')"
+	# usermod(8) does not change the uid while processes run; vipw(8) does.
+	sed -i -E "s,^emma:([^:]*):$old:(.*):/bin/sh\$,emma:\1:$new:\2:/bin/bash," /etc/passwd
+	chown -R "$new" /home/emma
+	want "the new uid, files, shell" "$new $new /bin/bash" "$(on emma 'echo $(id -u) $(stat -c %u .ssh) $SHELL')"
+	eventually 10 sessions_are 1 || fail "sessions: $(ls /run/cloister/sessions)"
+	[ "$(on emma 'sed -n s/^session=//p /run/cloister/session')" != "$(session_of emma)" ] || fail "it joined"
+	emma_goes_on "$old"
+	accounts_back
+}
+
+# The oldest one.
+session_of() {
+	find /run/cloister/sessions -type f -name "$1-*" -printf '%T@ %f\n' | sort -n | sed -n '1s/.* //p'
+}
+
+run_cases "$@"
