@@ -49,7 +49,7 @@ _cloister_values()
 _cloister_setting()
 {
 	local keys='isolate rootfs writable writable_max writable_files_max state home bind tmpfs mask network users hostname shell scope linger
-		capabilities no_new_privs seccomp memory_max swap_max pids_max cpu_max io_max rlimit_as rlimit_cpu rlimit_data rlimit_fsize
+		capabilities no_new_privs seccomp memory_max swap_max pids_max cpu_max io_max ptys_max rlimit_as rlimit_cpu rlimit_data rlimit_fsize
 		rlimit_memlock rlimit_msgqueue rlimit_nice rlimit_nofile rlimit_nproc rlimit_rtprio rlimit_sigpending rlimit_stack entry timeout id_range'
 
 	case $1 in

@@ -28,12 +28,9 @@ static int cover_ptmx(void)
 	return mount < 0 ? mount : cloister_mount_attach(mount, outer);
 }
 
-static int mount_devpts(int devpts)
+static int mount_devpts(const struct cloister_plan *plan, int devpts)
 {
-	int _cleanup_close_ mount = devpts >= 0
-	                                    ? fcntl(devpts, F_DUPFD_CLOEXEC, 3)
-	                                    : cloister_mount_new("devpts", "newinstance,ptmxmode=0666,mode=0620,gid=5",
-	                                                         MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+	int _cleanup_close_ mount = devpts >= 0 ? fcntl(devpts, F_DUPFD_CLOEXEC, 3) : cloister_devpts_new(plan);
 	int _cleanup_close_ target = open("/dev/pts", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (mount < 0)
@@ -46,7 +43,8 @@ static int mount_devpts(int devpts)
 	return r < 0 ? r : TAKE_FD(mount);
 }
 
-int cloister_login_view_enter(struct cloister_login_view *view, int devpts, struct cloister_error *err)
+int cloister_login_view_enter(const struct cloister_plan *plan, int devpts, struct cloister_login_view *view,
+                              struct cloister_error *err)
 {
 	struct cloister_login_view before = {
 		.own_namespace = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC),
@@ -70,7 +68,7 @@ int cloister_login_view_enter(struct cloister_login_view *view, int devpts, stru
 	}
 	/* A slave: what the administrator mounts later still arrives, and nothing of ours goes out. */
 	int r = cloister_mount_propagation(true);
-	int mounted = r < 0 ? r : mount_devpts(devpts);
+	int mounted = r < 0 ? r : mount_devpts(plan, devpts);
 	if (mounted < 0) {
 		cloister_login_view_leave(&before);
 		return cloister_fail(err, -mounted, "login view", "/dev/pts", "cannot mount the session's devpts");

@@ -141,14 +141,15 @@ static void add_dev(struct cloister_row_list *list, const struct cloister_policy
 	             {"/dev/stdin", "/proc/self/fd/0"},
 	             {"/dev/stdout", "/proc/self/fd/1"},
 	             {"/dev/stderr", "/proc/self/fd/2"}};
+	char options[96];
 
 	add(list, CLOISTER_ROW_TMPFS, "", "/dev", "mode=0755,size=64k")->attributes = MOUNT_ATTR_NOSUID | NO_EXEC;
 	for (size_t i = 0; i < sizeof(nodes) / sizeof(*nodes); i++)
 		add(list, CLOISTER_ROW_DEVICE, nodes[i], nodes[i], "")->attributes = MOUNT_ATTR_NOSUID | NO_EXEC;
 	/* gid 5 is the host's tty group; in a user's own namespace it is not mapped, and naming it would be EINVAL. */
-	add(list, CLOISTER_ROW_DEVPTS, "", "/dev/pts",
-	    facts->privileged ? "newinstance,ptmxmode=0666,mode=0620,gid=5" : "newinstance,ptmxmode=0666,mode=0620")
-		->attributes = MOUNT_ATTR_NOSUID | NO_EXEC;
+	snprintf(options, sizeof(options), "newinstance,ptmxmode=0666,mode=0620%s,max=%llu",
+	         facts->privileged ? ",gid=5" : "", (unsigned long long)policy->ptys_max);
+	add(list, CLOISTER_ROW_DEVPTS, "", "/dev/pts", options)->attributes = MOUNT_ATTR_NOSUID | NO_EXEC;
 	for (size_t i = 0; i < sizeof(links) / sizeof(*links); i++)
 		add(list, CLOISTER_ROW_SYMLINK, "", links[i].link, links[i].to);
 	add(list, CLOISTER_ROW_TMPFS, "", "/dev/shm", "mode=1777")->attributes = SAFE;

@@ -16,6 +16,9 @@
 #define TIMEOUT_MAX    600
 #define HOST_NAME_SIZE 64
 #define FILES_LIMIT    INT64_MAX
+/* What the kernel can number (NR_UNIX98_PTY_MAX). By default one session alone cannot take the 4,096 of a machine. */
+#define PTYS_LIMIT 1048576
+#define PTYS_MAX   1024
 
 const struct cloister_key cloister_keys[] = {
 	{"isolate", "yes | no", "no", false},
@@ -43,6 +46,7 @@ const struct cloister_key cloister_keys[] = {
 	{"pids_max", "a number | max", "max", false},
 	{"cpu_max", "PROCESSORS | MAX PERIOD | max", "max", false},
 	{"io_max", "MAJOR:MINOR WHAT=N...[, ...] | max", "max", false},
+	{"ptys_max", "a number", "1024", false},
 	{"rlimit_as", "SOFT[:HARD] in bytes | max", "max", false},
 	{"rlimit_cpu", "SOFT[:HARD] | max", "max", false},
 	{"rlimit_data", "SOFT[:HARD] in bytes | max", "max", false},
@@ -473,6 +477,8 @@ static int set_other(struct cloister_policy *policy, const char *key, char *valu
 		return parse_bytes(value, &policy->writable_max);
 	if (strcmp(key, "writable_files_max") == 0)
 		return set_bounded(value, 1, FILES_LIMIT, &policy->writable_files_max);
+	if (strcmp(key, "ptys_max") == 0)
+		return set_bounded(value, 1, PTYS_LIMIT, &policy->ptys_max);
 	r = cloister_limits_set(&policy->limits, key, value, &is_limit);
 	if (is_limit)
 		return r;
@@ -532,6 +538,7 @@ struct cloister_policy *cloister_policy_defaults(const struct cloister_expansion
 	policy->no_new_privs = true;
 	policy->seccomp = true;
 	policy->timeout = 10;
+	policy->ptys_max = PTYS_MAX;
 	for (size_t i = 0; i < sizeof(defaults) / sizeof(*defaults); i++) {
 		if (cloister_policy_set(policy, defaults[i].key, defaults[i].value, expansion, err) < 0) {
 			cloister_policy_free(policy);

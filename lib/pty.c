@@ -18,8 +18,10 @@
 #include <unistd.h>
 
 #include "cloister/cleanup.h"
+#include "cloister/mounts.h"
 #include "cloister/number.h"
 #include "cloister/path.h"
+#include "cloister/plan.h"
 #include "cloister/privileges.h"
 #include "cloister/terminal.h"
 
@@ -66,6 +68,15 @@ int cloister_terminal_allocated(char *path, size_t size)
 	}
 	closedir(directory);
 	return r;
+}
+
+int cloister_devpts_new(const struct cloister_plan *plan)
+{
+	for (size_t i = 0; i < plan->n_rows; i++) {
+		if (plan->rows[i].kind == CLOISTER_ROW_DEVPTS)
+			return cloister_mount_new("devpts", plan->rows[i].data, plan->rows[i].attributes);
+	}
+	return -EINVAL;
 }
 
 int cloister_pty_open(int devpts, uid_t uid, gid_t gid, struct cloister_pty *pty, struct cloister_error *err)

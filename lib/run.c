@@ -129,8 +129,7 @@ static int start(const struct cloister_run *run, struct run_state *state, struct
 	state->session = run->live;
 	if (run->plan->terminal == CLOISTER_TERMINAL_RELAY && cloister_terminal_fds() != 0) {
 		devpts = run->live != NULL ? cloister_shared_devpts_open(run->live->pidfd, err)
-		                           : cloister_mount_new("devpts", "newinstance,ptmxmode=0666,mode=0620,gid=5",
-		                                                MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+		                           : cloister_devpts_new(run->plan);
 		if (devpts < 0)
 			return run->live != NULL ? devpts
 			                         : cloister_fail(err, -devpts, "devpts", NULL,

@@ -21,14 +21,13 @@ static int prepare_terminal(const struct cloister_plan *plan, struct cloister_op
                             struct cloister_error *err)
 {
 	if (plan->terminal == CLOISTER_TERMINAL_LOGIN_VIEW) {
-		int fd = cloister_login_view_enter(&open->view, -1, err);
+		int fd = cloister_login_view_enter(plan, -1, &open->view, err);
 		if (fd < 0)
 			return fd;
 		*devpts = fd;
 	}
 	if (plan->terminal == CLOISTER_TERMINAL_RELAY && cloister_terminal_fds() != 0) {
-		int fd = cloister_mount_new("devpts", "newinstance,ptmxmode=0666,mode=0620,gid=5",
-		                            MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+		int fd = cloister_devpts_new(plan);
 		if (fd < 0)
 			return cloister_fail(err, -fd, "devpts", NULL, "cannot make the session's devpts");
 		*devpts = fd;
@@ -54,7 +53,7 @@ static int prepare_shared_terminal(const struct cloister_plan *plan, struct cloi
 		return cloister_own_terminal_open(plan->terminal_path, devpts, &open->terminal, err);
 	if (relay)
 		return cloister_pty_open(devpts, plan->uid, plan->gid, &open->pty, err);
-	int _cleanup_close_ mounted = cloister_login_view_enter(&open->view, devpts, err);
+	int _cleanup_close_ mounted = cloister_login_view_enter(plan, devpts, &open->view, err);
 	return mounted < 0 ? mounted : 0;
 }
 

@@ -58,6 +58,7 @@ struct cloister_policy {
 	enum cloister_writable writable;
 	uint64_t writable_max;       /* bytes; 0: none for an overlay, the built-in one for a tmpfs */
 	uint64_t writable_files_max; /* inodes; likewise */
+	uint64_t ptys_max;
 	char *state;
 	enum cloister_home home;
 	struct cloister_bind *binds;

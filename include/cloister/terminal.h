@@ -21,9 +21,10 @@ struct cloister_login_view {
 /*
  * Enters it and returns the mounted devpts, for the session's copy; on failure everything is as before. The caller
  * closes the descriptor. devpts: a detached mount of the session's that is there already (it stays the caller's); -1: a
- * new instance.
+ * new instance, of the plan.
  */
-int cloister_login_view_enter(struct cloister_login_view *view, int devpts, struct cloister_error *err);
+int cloister_login_view_enter(const struct cloister_plan *plan, int devpts, struct cloister_login_view *view,
+                              struct cloister_error *err);
 /* Back to the mount namespace, root and working directory of before. */
 void cloister_login_view_leave(struct cloister_login_view *view);
 /* Closes what it holds without going back. */
@@ -57,6 +58,8 @@ struct cloister_pty {
 	unsigned fds; /* bit n: descriptor n was a terminal, and becomes the pty inside */
 };
 
+/* A new instance of devpts as the plan has it, a detached mount: the descriptor, or -errno. */
+int cloister_devpts_new(const struct cloister_plan *plan);
 /* Which of the descriptors 0, 1, 2 are terminals, as bits. */
 unsigned cloister_terminal_fds(void);
 /* The path of the terminal on 0 (or 1, 2); -ENOTTY when there is none. */

@@ -57,6 +57,36 @@ print(len(kept))"'
 	others_log_in
 }
 
+# table: Z07 | a flood of ptys, to ptys_max, by each way in; 1,024 of the machine's 4,096 by default | nora, who has 40
+test_z07_ptys_of_a_session() {
+	local user count
+	for user in iris nora; do
+		cat >"/home/$user/ptys" <<-'END'
+			import os
+			n = 0
+			try:
+			    while n < 40:
+			        os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY); n += 1
+			except OSError:
+			    pass
+			print("ptys", n)
+		END
+	done
+	count='python3 /home/iris/ptys'
+	isolated 'ptys_max = 20'
+	want "ssh" "ptys 20" "$(on iris "$count")"
+	want_match "with a terminal" '^ptys 19' "$(as iris -tt "$count" </dev/null)"
+	want "su" "ptys 20" "$(timeout 20 su -l iris -c "$count" </dev/null)"
+	want_match "su, with a relay" '^ptys 19' "$(in_pty "su -l iris -c '$count'")"
+	want_match "run, with a relay" '^ptys 19' "$(in_pty "'$HOST_BUILD/cloister' run --config '$HOST_CONF' --user iris -- $count")"
+	want "control" "ptys 40" "$(on nora 'python3 /home/nora/ptys')"
+	flood "$(sed 's/print.*/import time; print("up", flush=True); time.sleep(60)/' /home/iris/ptys)"
+	want_match "nora's terminal" '^/dev/pts/' "$(as nora -tt tty </dev/null)"
+	want_match "ivan's" '^/dev/pts/0' "$(as ivan -tt tty </dev/null)"
+	want_match "another one of hers" '^/dev/pts/0' "$(as iris -tt tty </dev/null)"
+	session_down
+}
+
 # table: Z07 | a flood of descriptors, to rlimit_nofile in each of some processes | nora, who has more
 test_z07_descriptors() {
 	local many='import os, resource, time
