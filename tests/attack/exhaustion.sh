@@ -24,7 +24,7 @@ fill() {
 		echo \$i; head -c 3000000 /dev/zero >big 2>/dev/null; stat -c %s big; rm big"
 }
 
-# table: Z03 | /tmp, /run/user and /dev/shm full of bytes and of files: ENOSPC inside alone | nora fills the host's
+# table: Z03 | /tmp, /dev/shm and a tmpfs of the configuration full of bytes and of files: ENOSPC inside alone | nora fills the host's
 test_z03_bytes_and_files() {
 	local place
 	isolated 'tmpfs = /tmp:size=1M:files=100' 'tmpfs = /dev/shm:size=1M:files=100' 'tmpfs = /var/tmp:size=1M:files=100'
