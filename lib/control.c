@@ -267,6 +267,21 @@ static long long now_milliseconds(void)
 	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
+/* Where init has ended without reading what it was sent, the socket says so once (ECONNRESET), and then what init said
+ * before. */
+static ssize_t receive_answer(int control, struct answer_message *answer)
+{
+	bool reset = false;
+
+	for (;;) {
+		ssize_t n = recv(control, answer, sizeof(*answer), 0);
+
+		if (n >= 0 || (errno != EINTR && (errno != ECONNRESET || reset)))
+			return n;
+		reset = reset || errno == ECONNRESET;
+	}
+}
+
 int cloister_control_wait(int control, int timeout, struct cloister_error *err)
 {
 	struct answer_message answer = {0};
@@ -286,7 +301,7 @@ int cloister_control_wait(int control, int timeout, struct cloister_error *err)
 			                     timeout / 1000);
 		break;
 	}
-	ssize_t n = recv(control, &answer, sizeof(answer), 0);
+	ssize_t n = receive_answer(control, &answer);
 	if (n != sizeof(answer) || answer.magic != ANSWER_MAGIC)
 		return cloister_fail(err, n < 0 ? errno : ECONNRESET, "init", NULL,
 		                     "init ended before the session was ready");

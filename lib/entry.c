@@ -16,9 +16,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cloister/cleanup.h"
 #include "cloister/privileges.h"
 #include "cloister/root_users.h"
 #include "cloister/seccomp_filter.h"
+#include "held_signals.h"
 
 #define CAP_BIT(capability) (UINT64_C(1) << (capability))
 
@@ -49,20 +51,24 @@ static int wait_for_the_end(void *ends)
 int cloister_entry_closed_namespace(void)
 {
 	_Alignas(16) char stack[4096];
-	sigset_t all, before;
+	sigset_t before;
 	siginfo_t ended;
 	char path[64];
 	int pidfd = -1, pair[2];
 
-	if (pipe2(pair, O_CLOEXEC) < 0)
-		return -errno;
 	/* No handler of the login program's may run in the child, on this stack. CLONE_VM, since a copy of its memory
 	 * is not needed, and no exit signal, since it is none of the login program's children. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &before);
+	int r = cloister_signals_hold(&before);
+	if (r < 0)
+		return r;
+	if (pipe2(pair, O_CLOEXEC) < 0) {
+		r = -errno;
+		cloister_signals_release(&before);
+		return r;
+	}
 	int pid = clone(wait_for_the_end, stack + sizeof(stack), CLONE_VM | CLONE_NEWPID | CLONE_PIDFD, pair, &pidfd);
 	int code = errno;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	r = cloister_signals_release(&before);
 	close(pair[0]);
 	if (pid < 0) {
 		close(pair[1]);
@@ -70,14 +76,21 @@ int cloister_entry_closed_namespace(void)
 	}
 	/* While it lives: root of a user namespace may not look into a zombie (ptrace(2), access mode checking). */
 	snprintf(path, sizeof(path), "/proc/%d/ns/pid", pid);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	code = errno;
+	int _cleanup_close_ fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		r = -errno;
+	/* Where it cannot be killed the end of the pipe ends it. */
 	syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
-	while (waitid(P_PIDFD, (id_t)pidfd, &ended, WEXITED | __WALL) < 0 && errno == EINTR)
-		;
-	close(pidfd);
 	close(pair[1]);
-	return fd < 0 ? -code : fd;
+	while (waitid(P_PIDFD, (id_t)pidfd, &ended, WEXITED | __WALL) < 0) {
+		/* Not closed to children, then, as far as anybody knows. */
+		if (errno != EINTR) {
+			r = -errno;
+			break;
+		}
+	}
+	close(pidfd);
+	return r < 0 ? r : TAKE_FD(fd);
 }
 
 /*

@@ -71,13 +71,19 @@ int cloister_carry_made(struct cloister_execution *execution, const struct clois
 	return r < 0 ? fail(row, r, "cannot mount", err) : 0;
 }
 
-/* A link that leads nowhere is nothing, and so is an empty file: an earlier session's place to mount on. */
-static bool has_target(int root, const char *path)
+/* 1, 0 or -errno. A link that leads nowhere is nothing, and so is an empty file: an earlier session's place to mount
+ * on.
+ */
+static int has_target(int root, const char *path)
 {
 	struct stat st;
 	int _cleanup_close_ fd = cloister_path_open_inside(root, path, O_PATH);
 
-	return fd >= 0 && fstat(fd, &st) == 0 && !(S_ISREG(st.st_mode) && st.st_size == 0);
+	if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP || fd == -EACCES)
+		return 0;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return fd < 0 ? fd : -errno;
+	return !(S_ISREG(st.st_mode) && st.st_size == 0);
 }
 
 int cloister_carry_copy(struct cloister_execution *execution, const struct cloister_row *row, int source,
@@ -85,7 +91,12 @@ int cloister_carry_copy(struct cloister_execution *execution, const struct clois
 {
 	struct stat st;
 
-	if (source < 0 || has_target(execution->root, row->target))
+	if (source < 0)
+		return 0;
+	int there = has_target(execution->root, row->target);
+	if (there < 0)
+		return fail(row, there, "cannot look at the rootfs' own", err);
+	if (there > 0)
 		return 0;
 	if (fstat(source, &st) < 0)
 		return fail(row, errno, "cannot look at the host's", err);

@@ -4,12 +4,12 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <string.h>
-#include <sys/fsuid.h>
 #include <sys/stat.h>
 
 #include "cloister/cleanup.h"
 #include "cloister/execute.h"
 #include "cloister/path.h"
+#include "cloister/privileges.h"
 
 /*
  * The nearest earlier row that shows a directory of the host's on the way to this row's target. The user may write
@@ -40,16 +40,12 @@ static int open_below(const struct cloister_execution *execution, const struct c
 		return directory;
 	/* As the user, who is the only one that root squash lets in, and whose the new directory must be. */
 	bool switched = home && plan->privileged && plan->uid != 0;
-	if (switched) {
-		setfsgid(plan->gid);
-		setfsuid(plan->uid);
-	}
-	int fd = cloister_path_make_strictly(directory, row->target + strlen(above->target) + 1, kind);
-	if (switched) {
-		setfsuid(0);
-		setfsgid(0);
-	}
-	return fd;
+	int r = switched ? cloister_set_file_ids(plan->uid, plan->gid) : 0;
+	int fd = r < 0 ? r : cloister_path_make_strictly(directory, row->target + strlen(above->target) + 1, kind);
+	r = switched ? cloister_set_file_ids(0, 0) : 0;
+	if (r < 0 && fd >= 0)
+		close(TAKE_FD(fd));
+	return r < 0 ? r : fd;
 }
 
 /* /proc and /dev are where a rootfs with a symlink led other runtimes out (runc CVE-2026-41579): no link on the way to

@@ -17,6 +17,7 @@
 #include "cloister/cleanup.h"
 #include "cloister/mounts.h"
 #include "cloister/overlay.h"
+#include "cloister/privileges.h"
 #include "cloister/project_quota.h"
 #include "cloister/source.h"
 #include "cloister/tree.h"
@@ -109,10 +110,18 @@ static int clone_lower(const struct cloister_row *row, const struct cloister_sou
 	                              : cloister_mount_clone(lower_fd, false);
 }
 
-/* Both layers idmapped, or neither: a file copied up must keep its owner. */
+static int idmap_layers(int low, int up, int user_namespace)
+{
+	int r = cloister_mount_idmap(low, user_namespace);
+
+	return r < 0 ? r : cloister_mount_idmap(up, user_namespace);
+}
+
+/* Both layers idmapped, or neither: a file copied up must keep its owner. *unable: the file systems cannot be. That
+ * something else has failed must not decide whose the files are. */
 static int open_layers(const struct cloister_plan *plan, const struct cloister_row *row,
                        const struct cloister_source_context *context, int lower_fd, int upper_fd, int user_namespace,
-                       int *lower, int *upper)
+                       int *lower, int *upper, bool *unable)
 {
 	int _cleanup_close_ low = clone_lower(row, context, lower_fd);
 	if (low < 0)
@@ -123,9 +132,8 @@ static int open_layers(const struct cloister_plan *plan, const struct cloister_r
 	if (up < 0)
 		return *plan->state != '\0' ? up : -errno;
 	if (user_namespace >= 0) {
-		int r = cloister_mount_idmap(low, user_namespace);
-		if (r == 0)
-			r = cloister_mount_idmap(up, user_namespace);
+		int r = idmap_layers(low, up, user_namespace);
+		*unable = r == -EINVAL || r == -EPERM || r == -EOPNOTSUPP;
 		if (r < 0)
 			return r;
 	}
@@ -164,16 +172,17 @@ static int create_overlay(int context, uint32_t fsuid, uint32_t fsgid)
 
 	if (syscall(SYS_capget, &header, before) < 0)
 		return -errno;
-	long old_gid = syscall(SYS_setfsgid, fsgid);
-	long old_uid = syscall(SYS_setfsuid, fsuid);
+	const uid_t old_uid = (uid_t)syscall(SYS_setfsuid, -1);
+	const gid_t old_gid = (gid_t)syscall(SYS_setfsgid, -1);
+	r = cloister_set_file_ids(fsuid, fsgid);
 	/* setfsuid(2) away from 0 takes the file capabilities out of the effective set. */
-	if (syscall(SYS_capset, &header, before) < 0 || fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+	if (r == 0 &&
+	    (syscall(SYS_capset, &header, before) < 0 || fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0))
 		r = -errno;
-	syscall(SYS_setfsuid, old_uid);
-	syscall(SYS_setfsgid, old_gid);
-	if (syscall(SYS_capset, &header, before) < 0 && r == 0)
-		r = -errno;
-	return r;
+	int back = cloister_set_file_ids(old_uid, old_gid);
+	if (back == 0 && syscall(SYS_capset, &header, before) < 0)
+		back = -errno;
+	return r < 0 ? r : back;
 }
 
 /*
@@ -304,7 +313,7 @@ static bool is_host_root(int rootfs)
 int cloister_overlay_open(const struct cloister_plan *plan, const struct cloister_row *row,
                           const struct cloister_source_context *context, struct cloister_error *err)
 {
-	bool idmapped = (row->flags & CLOISTER_ROW_IDMAP) && context->user_namespace >= 0;
+	bool idmapped = (row->flags & CLOISTER_ROW_IDMAP) && context->user_namespace >= 0, unable = false;
 	int _cleanup_close_ lower = -1, upper = -1;
 
 	int r = check_changes(plan, row, err);
@@ -330,15 +339,15 @@ int cloister_overlay_open(const struct cloister_plan *plan, const struct cloiste
 	r = make_layers(plan, upper_fd, lower_fd, err);
 	if (r < 0)
 		return r;
-	r = open_layers(plan, row, context, lower_fd, upper_fd, idmapped ? context->user_namespace : -1, &lower,
-	                &upper);
-	if (idmapped && plan->root_inside && (r == -EINVAL || r == -EPERM || r == -EOPNOTSUPP))
+	r = open_layers(plan, row, context, lower_fd, upper_fd, idmapped ? context->user_namespace : -1, &lower, &upper,
+	                &unable);
+	if (unable && plan->root_inside)
 		return cloister_fail(err, -r, "overlay", row->source,
 		                     "users = root needs idmapped mounts, which the file system of the rootfs or of "
 		                     "state cannot be");
-	if (idmapped && (r == -EINVAL || r == -EPERM || r == -EOPNOTSUPP)) {
+	if (unable) {
 		idmapped = false;
-		r = open_layers(plan, row, context, lower_fd, upper_fd, -1, &lower, &upper);
+		r = open_layers(plan, row, context, lower_fd, upper_fd, -1, &lower, &upper, &unable);
 	}
 	if (r < 0)
 		return cloister_fail(err, -r, "overlay", row->source, "cannot clone the layers");

@@ -21,6 +21,7 @@
 #include "cloister/control.h"
 #include "cloister/path.h"
 #include "cloister/privileges.h"
+#include "held_signals.h"
 
 #define ARGUMENTS_MAX 192
 #define HELPER_FD     7
@@ -161,23 +162,24 @@ static int start(const struct helper *helper, struct cloister_error *err)
 {
 	int pidfd_number = -1;
 	struct clone_args args = {.flags = CLONE_PIDFD, .pidfd = (uintptr_t)&pidfd_number, .exit_signal = 0};
-	sigset_t all, before;
+	sigset_t before;
 	siginfo_t info;
 
 	/* The login program's handlers must not run in the child. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &before);
+	int r = cloister_signals_hold(&before);
+	if (r < 0)
+		return cloister_fail(err, -r, "network", NULL, "cannot hold signals back");
 	long pid = syscall(SYS_clone3, &args, sizeof(args));
 	if (pid == 0)
 		make_helper(helper);
 	int code = errno;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	r = cloister_signals_release(&before);
 	if (pid < 0)
 		return cloister_fail(err, code, "network", NULL, "cannot make a process");
 	int _cleanup_close_ pidfd = pidfd_number;
 	while (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | __WALL) < 0 && errno == EINTR)
 		;
-	return 0;
+	return r < 0 ? cloister_fail(err, -r, "network", NULL, "the signals that were held back stay so") : 0;
 }
 
 static int open_namespace(const struct cloister_session *session, const char *kind, struct cloister_error *err)

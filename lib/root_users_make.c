@@ -14,6 +14,7 @@
 #include "cloister/descriptor.h"
 #include "cloister/namespace_limits.h"
 #include "cloister/root_users.h"
+#include "held_signals.h"
 #include "spawn.h"
 
 /* No exit signal: neither the login program nor the writer is told of its child. */
@@ -97,24 +98,27 @@ static int fail_limit(int code, struct cloister_error *err)
 int cloister_root_users_make(int session_user_namespace, const struct cloister_plan *plan, struct cloister_error *err)
 {
 	int pair[2];
-	sigset_t all, before;
+	sigset_t before;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return cloister_fail(err, errno, "users", NULL, "no socketpair");
 	int _cleanup_close_ ours = pair[0];
 	int _cleanup_close_ theirs = pair[1];
 	/* No handler of the login program's may run in the children. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &before);
+	int r = cloister_signals_hold(&before);
+	if (r < 0)
+		return cloister_fail(err, -r, "users", NULL, "cannot hold signals back");
 	long pid = make_child();
 	if (pid == 0)
 		write_maps(session_user_namespace, plan, theirs);
 	int code = errno;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	r = cloister_signals_release(&before);
 	if (pid < 0)
 		return cloister_fail(err, code, "users", NULL, "cannot make a child");
 	close(TAKE_FD(theirs));
-	int fd = cloister_descriptor_receive(ours);
+	int _cleanup_close_ fd = cloister_descriptor_receive(ours);
 	wait_for_child(pid);
-	return fd < 0 ? fail_limit(-fd, err) : fd;
+	if (r < 0)
+		return cloister_fail(err, -r, "users", NULL, "the signals that were held back stay so");
+	return fd < 0 ? fail_limit(-fd, err) : TAKE_FD(fd);
 }

@@ -55,8 +55,8 @@ static void __attribute__((noreturn)) run_child(const struct cloister_run *run, 
 	                               .pty_fds = state->pty.number >= 0 ? state->pty.fds : 0};
 	const char *step = "entry";
 
-	signal(SIGINT, SIG_DFL);
-	signal(SIGQUIT, SIG_DFL);
+	if (signal(SIGINT, SIG_DFL) == SIG_ERR || signal(SIGQUIT, SIG_DFL) == SIG_ERR)
+		refuse_entry("signals", errno);
 	if (entry.pty < 0 && isatty(0))
 		take_foreground();
 	int r = cloister_entry_enter(&entry, &step);

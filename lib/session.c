@@ -229,6 +229,21 @@ static int spawn_init(const struct cloister_plan *plan, int init_fd, struct cloi
 	return r < 0 ? r : cloister_spawn_init(plan, init_fd, cgroup, session, err);
 }
 
+/* What could not be sent to init, since init has ended: it may have said why. */
+static int ask_init(const struct cloister_session *session, int result, struct cloister_error *err)
+{
+	struct cloister_error said = {0};
+
+	if (result != -EPIPE && result != -ECONNRESET)
+		return result;
+	cloister_control_wait(session->control, 0, &said);
+	if (said.code == 0 || said.code == ECONNRESET || said.code == ETIMEDOUT)
+		return result;
+	if (err != NULL)
+		*err = said;
+	return -said.code;
+}
+
 static int build(const struct cloister_plan *plan, const struct cloister_session_options *options,
                  struct cloister_session *session, struct cloister_error *err)
 {
@@ -249,8 +264,9 @@ static int build(const struct cloister_plan *plan, const struct cloister_session
 			return r;
 	}
 	if (send(session->control, &mapped, 1, MSG_NOSIGNAL) != 1)
-		return cloister_fail(err, errno, "init", NULL, "init ended before it could begin");
-	r = send_plan(plan, options, session, err);
+		return ask_init(session, cloister_fail(err, errno, "init", NULL, "init ended before it could begin"),
+		                err);
+	r = ask_init(session, send_plan(plan, options, session, err), err);
 	if (r < 0)
 		return r;
 	r = cloister_control_wait(session->control, (int)plan->timeout * 1000, err);

@@ -19,6 +19,7 @@
 #include "cloister/control.h"
 #include "cloister/netns.h"
 #include "cloister/privileges.h"
+#include "held_signals.h"
 
 #define INIT_FD (CLOISTER_CONTROL_FD + 1)
 /* Above every descriptor that a child places at a fixed number. */
@@ -45,17 +46,20 @@ become_init(const struct cloister_plan *plan, int control, int init_fd, int null
 	char byte;
 
 	/* High first, so that placing one does not overwrite another. */
-	control = fcntl(control, F_DUPFD, FIRST_FREE_FD);
+	int high = fcntl(control, F_DUPFD, FIRST_FREE_FD);
+	if (high < 0)
+		give_up(control, "no descriptor");
+	control = high;
 	init_fd = fcntl(init_fd, F_DUPFD, FIRST_FREE_FD);
 	null = fcntl(null, F_DUPFD, FIRST_FREE_FD);
-	if (control < 0 || init_fd < 0 || null < 0)
-		_exit(125);
+	if (init_fd < 0 || null < 0)
+		give_up(control, "no descriptor");
 	for (int fd = 0; fd <= 2; fd++) {
 		if (dup2(null, fd) < 0)
-			_exit(125);
+			give_up(control, "cannot place a descriptor");
 	}
 	if (dup2(control, CLOISTER_CONTROL_FD) < 0)
-		_exit(125);
+		give_up(control, "cannot place a descriptor");
 	control = CLOISTER_CONTROL_FD;
 	if (dup3(init_fd, INIT_FD, O_CLOEXEC) < 0 || close_range(INIT_FD + 1, ~0U, 0) < 0)
 		give_up(control, "cannot close the login process's descriptors");
@@ -66,7 +70,8 @@ become_init(const struct cloister_plan *plan, int control, int init_fd, int null
 	} while (n < 0 && errno == EINTR);
 	if (n != 1)
 		_exit(125);
-	setsid();
+	if (setsid() < 0)
+		give_up(control, "cannot leave the login's terminal");
 	/* clone3(2) would have made the cgroup namespace one of the login process's cgroup (copy_cgroup_ns). */
 	if (own_cgroup && unshare(CLONE_NEWCGROUP) < 0)
 		give_up(control, "cannot make the cgroup namespace");
@@ -113,7 +118,7 @@ int cloister_spawn_init(const struct cloister_plan *plan, int init_fd, int cgrou
 	int pair[2], pidfd = -1;
 	uint64_t made = plan->namespaces & ~(plan->network == CLOISTER_NETWORK_NETNS ? CLONE_NEWNET : UINT64_C(0));
 	struct clone_args args = {.flags = made | CLONE_PIDFD, .pidfd = (uintptr_t)&pidfd, .exit_signal = SIGCHLD};
-	sigset_t all, before;
+	sigset_t before;
 
 	if (cgroup >= 0) {
 		args.flags = (args.flags & ~(uint64_t)CLONE_NEWCGROUP) | CLONE_INTO_CGROUP;
@@ -132,15 +137,21 @@ int cloister_spawn_init(const struct cloister_plan *plan, int init_fd, int cgrou
 		return leave_network(back, cloister_fail(err, errno, "init", NULL, "no socketpair"), err);
 	/* The login program's handlers must not run in the child; init gets the mask and PID 1 ignores what it does not
 	 * handle. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &before);
+	int r = cloister_signals_hold(&before);
+	if (r < 0) {
+		close(pair[0]);
+		close(pair[1]);
+		return leave_network(back, cloister_fail(err, -r, "init", NULL, "cannot hold signals back"), err);
+	}
 	long pid = syscall(SYS_clone3, &args, sizeof(args));
 	if (pid == 0)
 		become_init(plan, pair[1], init_fd, null, cgroup >= 0);
 	int code = errno;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	r = cloister_signals_release(&before);
+	if (r < 0)
+		cloister_fail(err, -r, "init", NULL, "the signals that were held back stay so");
 	close(pair[1]);
-	int left = leave_network(back, 0, err);
+	int left = leave_network(back, r, err);
 	if (pid < 0) {
 		close(pair[0]);
 		return cloister_fail(err, code, "namespaces", NULL, "cannot make the session's namespaces%s",

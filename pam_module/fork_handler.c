@@ -71,12 +71,27 @@ static void close_and_forget(int *fd)
 	*fd = -1;
 }
 
+/*
+ * Where it cannot be closed again, a child that does not pass here would run outside. The session ends, then: in a pid
+ * namespace whose init is dead nothing can be made, either.
+ */
+static void close_again(void)
+{
+	if (cloister_entry_children_in(current->closed_pid_namespace) == 0)
+		return;
+	cloister_entry_prepare(current->session);
+	cloister_session_end(current->session);
+}
+
 static void after_fork_in_parent(void)
 {
 	if (current == NULL || getpid() != current->session->owner)
 		return;
 	/* Another thread than the opener may make threads, and nobody would take its namespace back at the end. */
-	cloister_entry_children_in(closed_here ? current->closed_pid_namespace : current->own_pid_namespace);
+	if (closed_here)
+		close_again();
+	else
+		cloister_entry_children_in(current->own_pid_namespace);
 	/* From here on the relay's is the only one: when the outer terminal hangs up, the relay ends, and the session's
 	 * terminal hangs up too (tty_ioctl(4)). */
 	if (!helper)

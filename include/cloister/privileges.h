@@ -31,6 +31,12 @@ int cloister_raise_permitted(uint64_t *before);
 /* Makes effective what was so before. */
 int cloister_lower_effective(uint64_t before);
 
+/*
+ * File system ids of the calling thread (setfsuid(2), setfsgid(2), neither of which says whether it did anything), and
+ * proof that they are these: -EPERM otherwise.
+ */
+int cloister_set_file_ids(uid_t uid, gid_t gid);
+
 /* prctl(PR_SET_NO_NEW_PRIVS). */
 int cloister_set_no_new_privs(void);
 
@@ -56,7 +62,8 @@ struct cloister_privileges {
 	int securebits;
 	bool dumpable;
 };
-/* Fills *state for the calling thread by prctl(2) and capget(2) alone. */
+/* Fills *state for the calling thread by prctl(2) and capget(2) alone. What cannot be read is -errno, never "not
+ * there". */
 int cloister_privileges_read(struct cloister_privileges *state);
 
 #endif
