@@ -126,8 +126,9 @@ int cloister_control_send(int control, const struct cloister_plan *plan, const i
 	do {
 		n = sendmsg(control, &header, MSG_NOSIGNAL);
 	} while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return cloister_fail(err, errno, "init", NULL, "cannot send the plan to init");
+	/* A message of this kind of socket is sent whole or not at all. */
+	if (n != (ssize_t)sizeof(message))
+		return cloister_fail(err, n < 0 ? errno : EIO, "init", NULL, "cannot send the plan to init");
 	return 0;
 }
 
@@ -256,7 +257,8 @@ int cloister_control_answer(int control, const struct cloister_error *err)
 	memcpy(answer.step, err->step, sizeof(answer.step));
 	memcpy(answer.path, err->path, sizeof(answer.path));
 	memcpy(answer.text, err->text, sizeof(answer.text));
-	return send(control, &answer, sizeof(answer), MSG_NOSIGNAL) < 0 ? -errno : 0;
+	ssize_t n = send(control, &answer, sizeof(answer), MSG_NOSIGNAL);
+	return n < 0 ? -errno : n == (ssize_t)sizeof(answer) ? 0 : -EIO;
 }
 
 static long long now_milliseconds(void)

@@ -25,7 +25,7 @@ host_enter() {
 	# A PAM session, an agent or a locale of whoever runs the tests must not decide a test.
 	exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root USER=root HOST_USER_NAMESPACE="${HOST_USER_NAMESPACE-}" LOGNAME=root \
 		SHELL=/bin/sh LANG=C.UTF-8 TERM="${TERM:-dumb}" LONG="${LONG-}" CLOISTER_LOGINS="${CLOISTER_LOGINS-}" \
-		CLOISTER_LOGINS_TIMEOUT="${CLOISTER_LOGINS_TIMEOUT-}" HOST_INSIDE=1 HOST_CHECKOUT="$(host_checkout)" \
+		CLOISTER_LOGINS_TIMEOUT="${CLOISTER_LOGINS_TIMEOUT-}" CLOISTER_FAULTS_SEED="${CLOISTER_FAULTS_SEED-}" HOST_INSIDE=1 HOST_CHECKOUT="$(host_checkout)" \
 		HOST_BUILD_FROM="${B:-build}" \
 		unshare --mount --propagation private --pid --fork --kill-child --mount-proc --net --uts --ipc \
 		bash "$@"

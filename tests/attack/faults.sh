@@ -1,0 +1,88 @@
+#!/bin/bash
+# Each system call of a login fails, one at a time: tests/lib/faults.py has the rules, and what is traced is the list.
+# A sample in `make check`; CLOISTER_FAULTS_SEED=TEXT takes another one, and LONG=1 (make check-long) each call with each
+# errno, for more kinds of session.
+set -u
+# shellcheck disable=SC2034 # of cases.sh
+CASE_TIMEOUT=${LONG:+14000}
+CASE_TIMEOUT=${CASE_TIMEOUT:-400}
+. "$(dirname -- "$0")/../lib/attack.sh"
+
+SEES=/home/iris/session_state
+
+# A login is a program that shows what it is in.
+case_before() {
+	isolate iris
+	put_probes session_state
+	sed -i -E "s,^(iris:.*:)[^:]*\$,\\1$SEES," /etc/passwd
+	snapshot_before
+}
+
+# faults [OPTION...] NAME -- COMMAND...
+faults() {
+	HOST_BUILD=$HOST_BUILD python3 "$HOST_TESTS/lib/faults.py" "$@" || fail "see above"
+}
+
+# table: X01 | every system call of `cloister run` fails, one at a time, by ptrace: a sample of each kind of call with one of eight errnos; all of them with all with LONG=1 | the login without a failure; no verification of namespaces or of the filter: the session that runs is told from a good one
+test_x01_each_call_of_a_run() {
+	faults ${LONG:+--all} --ours run -- "$HOST_BUILD/cloister" run --user iris -- "$SEES"
+}
+
+# table: X01 | every system call of su(1) from where the module begins, and of its child: a sample; one of each kind with all errnos with LONG=1 | as before
+test_x01_each_call_of_su() {
+	faults ${LONG:+--kinds} --since cloister.conf --role '^su(/[2-9])?(:|$)' su -- su iris
+}
+
+# table: X01 | of more kinds of session, one of each kind of call with all errnos: a classic rootfs with tmpfs and a private home, users = root, an image; with LONG=1, else a few | as before
+test_x01_each_call_of_other_sessions() {
+	local run=("$HOST_BUILD/cloister" run --user iris --rootfs)
+	# What init and the entering child do for each kind of session has been tried.
+	local sample=(--kinds)
+	[ -n "${LONG-}" ] || sample=(--only "cloister/1:cloister-init:move_mount:1:ENOMEM" --only "cloister:clone3:1:EAGAIN")
+	tree
+	install -m 0755 "$HOST_BUILD/probe/session_state" "$ROOT/bin/"
+	mkdir -p /opt/faults
+	[ -e /dev/loop-control ] || mknod -m 0600 /dev/loop-control c 10 237
+	local number
+	for number in $(seq 0 63); do
+		[ -e "/dev/loop$number" ] || mknod -m 0600 "/dev/loop$number" b 7 "$number"
+	done
+	mksquashfs "$ROOT" /opt/faults/image -quiet -no-progress >/dev/null
+	snapshot_before
+	faults "${sample[@]}" --ours tree -- "${run[@]}" "$ROOT" --set writable=tmpfs --set home=private -- /bin/session_state
+	faults "${sample[@]}" --ours root -- "${run[@]}" "$ROOT" --set users=root -- /bin/session_state
+	faults "${sample[@]}" --ours image -- "${run[@]}" /opt/faults/image -- /bin/session_state
+	snapshot_before
+}
+
+# table: X01 | what was found by the same: a child that cannot be killed was waited for; a signal mask, file ids and the login's terminal that nobody looked at; a file of the rootfs that cannot be read, and layers that cannot be cloned, were taken for something else | as before
+test_x01_found_before() {
+	faults --refused --ours --only cloister:rt_sigprocmask:++cloister-seccomp:EINVAL \
+		--only cloister/3:rt_sigaction:1:EPERM --only cloister:setfsuid:++overlay:EPERM \
+		--only cloister:setfsuid:++++overlay:EPERM --only cloister:setfsgid:++++overlay:EPERM \
+		--only cloister/1:setsid:1:EPERM --only cloister/1:cloister-init:openat2:=/etc/resolv.conf:ENOMEM \
+		--only cloister:open_tree:1:EPERM \
+		run -- "$HOST_BUILD/cloister" run --user iris -- "$SEES"
+	faults --only su:pidfd_send_signal:+/ns/pid:EPERM su -- su iris
+}
+
+# table: X02 | a short write of uid_map, gid_map or the plan; a message, a descriptor or an answer that does not come | the login without it
+test_x02_short_messages() {
+	faults --refused --ours --only cloister:write:+uid_map:SHORT --only cloister:write:+gid_map:SHORT \
+		--only cloister:sendto:1:SHORT --only cloister/1:recvfrom:1:EOF --only cloister/1:recvfrom:1:EAGAIN \
+		--only cloister:sendmsg:1:SHORT --only cloister/1:cloister-init:recvmsg:1:EOF \
+		--only cloister/2:sendmsg:1:SHORT --only cloister:recvmsg:1:EOF \
+		--only cloister/1:cloister-init:sendto:1:SHORT --only cloister:recvfrom:1:EOF \
+		run -- "$HOST_BUILD/cloister" run --user iris -- "$SEES"
+}
+
+# table: X02 | the same, of what is parsed | see: fuzz_corpus.control
+# table: X03 | a change of ids fails with EAGAIN, as it did for RLIMIT_NPROC before Linux 3.1 | the login without it
+test_x03_ids_that_do_not_change() {
+	faults --refused --ours --only cloister/3:setresuid:1:EAGAIN --only cloister/3:setresuid:2:EAGAIN \
+		--only cloister/3:setresgid:1:EAGAIN --only cloister/3:setresgid:2:EAGAIN --only cloister/3:setgroups:1:EAGAIN \
+		run -- "$HOST_BUILD/cloister" run --user iris -- "$SEES"
+	faults --refused --role '^su/4' --only su/4:setresuid:1:EAGAIN --only su/4:setuid:1:EAGAIN su -- su iris
+}
+
+run_cases "$@"

@@ -1,0 +1,415 @@
+#!/usr/bin/env python3
+# Makes the system calls of a session's set-up fail, one at a time. The list of calls comes from a good run, traced by
+# build/probe/faults, so that a call that is new is tried by itself. After each failure one of two things must hold:
+#   refused: what the user runs was not executed, the exit status is not 0, and something says why;
+#   good:    it was executed, and the session is in every line of build/probe/session_state what a good one is.
+# In both nothing is left, nothing takes longer than a watch allows, and nothing crashes.
+#
+#   faults.py [--all | --only ROLE:CALL:N:ERRNO...] [OPTION...] NAME -- COMMAND...
+#
+# COMMAND is a login that executes build/probe/session_state. Without --all a sample is taken: each kind of call once, with
+# one errno. CLOISTER_FAULTS_SEED is another sample. ROLE says whose child a process is and what it executes, as in
+# tests/probe/faults.c; N is a number, +TEXT (the first such call after one that has to do with TEXT; ++TEXT: the second) or
+# =TEXT (the first one that has). Besides names of errno there are SHORT, for what writes: it reports less than it was given; and EOF, for what
+# reads: there is nothing.
+import argparse
+import collections
+import errno
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+ERRNOS = ["EPERM", "ENOMEM", "ENOSPC", "EMFILE", "EINTR", "EINVAL", "ENOSYS", "EAGAIN"]
+MARKER = "session_state"
+WRITES = {"write", "writev", "pwrite64", "sendto", "sendmsg"}
+READS = {"read", "pread64", "recvfrom", "recvmsg", "getdents64"}
+RESULTS = {"SHORT": -1, "EOF": 0}  # as the errno that a result of 1 or 0 would be
+LIMIT = 60
+SETTLE = 10
+
+# These cannot fail (their manual pages, ERRORS), or have no result at all.
+INFALLIBLE = set("""getpid getppid gettid getuid geteuid getgid getegid umask exit exit_group rt_sigreturn restart_syscall
+    set_tid_address""".split())
+
+# The first argument is which descriptor: another one each time, and no other kind of call.
+BY_DESCRIPTOR = {"read", "write", "close"}
+
+
+def call_names():
+    names = {}
+    for folder in ("/usr/include/x86_64-linux-gnu/asm", "/usr/include/asm"):
+        path = os.path.join(folder, "unistd_64.h")
+        if os.path.exists(path):
+            with open(path, encoding="ascii") as header:
+                for match in re.finditer(r"#define __NR_(\w+) (\d+)", header.read()):
+                    names[int(match[2])] = match[1]
+            break
+    return names
+
+
+NAMES = call_names()
+LIBRARY_GAVE_UP = re.compile(r"Assertion .* Aborting\.|The futex facility returned an unexpected error code")
+
+BEFORE_MAIN = re.compile(r"/ld-linux[^/]*$|/ld-[0-9.]*so$|/libselinux\.so[^/]*$")
+
+# What may differ in a good session, because the call has failed: (call, part of its detail) and the lines.
+HARMLESS = [
+    # A file system that cannot be idmapped (EINVAL, EPERM): files of root are shown as nobody's. Places alone differ, and
+    # their owners: OWNERS.
+    ("mount_setattr", "", None),
+    # As with login(1): a home that cannot be entered is no reason to keep somebody out.
+    ("chdir", "/home/", re.compile(r"root type \S+, .. is /: 1, cwd \S+")),
+]
+LOGS = {"write", "writev", "sendto", "connect", "socket"}
+
+OWNERS = re.compile(r",idmapped|(?<=\d) \d+ \d+$")
+
+
+class Call(collections.namedtuple("Call", "role number n phase loader detail")):
+    @property
+    def name(self):
+        return NAMES.get(self.number, str(self.number))
+
+    def codes(self):
+        return ERRNOS + ["SHORT"] * (self.name in WRITES) + ["EOF"] * (self.name in READS)
+
+
+class Host:
+    """What must not have changed: the test host, as its root sees it."""
+
+    def processes(self):
+        mine = {str(os.getpid())}
+        found = {}
+        for pid in os.listdir("/proc"):
+            if pid.isdigit() and pid not in mine:
+                try:
+                    with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as comm:
+                        found[pid] = comm.read().strip()
+                except OSError:
+                    pass
+        return {f"process {pid} {comm}" for pid, comm in found.items()}
+
+    def files(self):
+        found = set()
+        for top in ("/run/cloister", "/sys/fs/cgroup/cloister"):
+            for directory, _, files in os.walk(top):
+                found.update(f"file {os.path.join(directory, name)}" for name in files)
+                if top.startswith("/sys"):
+                    found.add(f"cgroup {directory}")
+        # The working directories of overlays come and go: three levels are ours.
+        for directory, folders, _ in os.walk("/var/lib/cloister"):
+            found.update(f"directory {os.path.join(directory, name)}" for name in folders)
+            if directory.count("/") > 5:
+                folders.clear()
+        # A lock is no more than a name.
+        return {name for name in found if "/cgroups/" not in name}
+
+    def loops(self):
+        found = set()
+        for device in os.listdir("/sys/block"):
+            try:
+                with open(f"/sys/block/{device}/loop/backing_file", encoding="utf-8") as backing:
+                    name = backing.read().strip()
+            except OSError:
+                continue
+            if "/opt/faults/" in name:
+                found.add(f"loop {device} {name}")
+        return found
+
+    def state(self):
+        with open("/proc/self/mountinfo", encoding="utf-8") as mounts:
+            found = {"mount " + line.strip() for line in mounts if " /tmp/mmdebstrap." not in line}
+        found |= self.processes() | self.files() | self.loops()
+        found.update(f"node {name}" for name in os.listdir("/dev") + os.listdir("/dev/pts"))
+        return found
+
+
+class Result:
+    def __init__(self, report, output, error, log):
+        self.log_at = 0
+        self.output, self.error, self.log = output, error, log
+        self.values = collections.defaultdict(list)
+        for line in report.splitlines():
+            name, _, value = line.partition("=")
+            self.values[name].append(value)
+
+    def flag(self, name):
+        return self.values[name] == ["1"]
+
+
+class Sweep:
+    def __init__(self, options):
+        self.options = options
+        self.injector = os.path.join(os.environ["HOST_BUILD"], "probe/faults")
+        self.folder = tempfile.mkdtemp(prefix="faults-", dir="/run")
+        self.host = Host()
+        self.good = None
+        self.before = None
+        self.counts = collections.Counter()
+        self.failures = []
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def run(self, arguments):
+        """One login under the injector."""
+        log_at = os.path.getsize("/var/log/syslog")
+        with open(self.path("out"), "wb") as out, open(self.path("err"), "wb") as err:
+            subprocess.run([self.injector, "-m", MARKER, "-l", str(LIMIT), "-r", self.path("report"), *arguments, "--",
+                            *self.options.command], stdin=subprocess.DEVNULL, stdout=out, stderr=err, check=False)
+        texts = []
+        for name in ("report", "out", "err"):
+            with open(self.path(name), encoding="utf-8", errors="replace") as file:
+                texts.append(file.read())
+        result = Result(*texts, self.log_since(log_at))
+        result.log_at = log_at
+        return result
+
+    def log_since(self, offset):
+        with open("/var/log/syslog", "rb") as file:
+            file.seek(offset)
+            return file.read().decode("utf-8", "replace")
+
+    def plain(self, output):
+        """The session's state with what differs from one good session to the next left out."""
+        for kind in ("user", "mnt", "pid", "uts", "ipc", "cgroup", "net"):
+            host = os.readlink(f"/proc/self/ns/{kind}")
+            output = output.replace(f"namespace {host}\n", f"namespace {kind} HOST\n")
+        output = re.sub(r"namespace (\w+):\[\d+\]", r"namespace \1 own", output)
+        output = re.sub(r"(session=\w+-)[0-9a-f#]+", r"\1#", output)
+        return output.replace(self.folder, "DIRECTORY")
+
+    def trace(self):
+        """A good run: its calls. Twice, since the first login makes directories that stay."""
+        self.run([])
+        self.before = self.host.state()
+        result = self.run(["-t", self.path("trace")])
+        self.good = self.plain(result.output)
+        own = self.good.count(" own\n")
+        if not result.flag("ran") or own != 7 or "NoNewPrivs:\t1" not in self.good or not self.good.endswith("end\n"):
+            sys.exit(f"void: no good session ({own} namespaces): {result.error} {result.log} {result.values}")
+        again = self.plain(self.run([]).output)
+        if again != self.good:
+            sys.exit(f"void: two good sessions differ: {self.difference(again)}")
+        calls = []
+        with open(self.path("trace"), encoding="utf-8", errors="replace") as file:
+            for line in file:
+                role, number, n, phase, loader, detail = line.rstrip("\n").split("\t")
+                calls.append(Call(role, int(number), int(n), phase, loader == "loader", detail))
+        return self.wanted_calls(calls)
+
+    def wanted_calls(self, calls):
+        """Without those that cannot fail; from the one that has to do with --from on; of the roles of --role."""
+        first = 0
+        if self.options.since:
+            first = next(i for i, call in enumerate(calls) if self.options.since in call.detail)
+        return [call for call in calls[first:]
+                if call.name not in INFALLIBLE and re.search(self.options.role, call.role)]
+
+    def difference(self, output, call=None):
+        good, now = self.good.splitlines(), output.splitlines()
+        lines = [f"-{line}" for line in good if line not in now] + [f"+{line}" for line in now if line not in good]
+        for name, detail, text in HARMLESS:
+            if not call or call.name != name or detail not in call.detail:
+                continue
+            if text is None:
+                good, now = ([OWNERS.sub("", line) for line in side] for side in (good, now))
+                lines = [line for line in now if line not in good] + [line for line in good if line not in now]
+            else:
+                lines = [line for line in lines if not text.fullmatch(line[1:])]
+        # The same lines in another order, or more than once.
+        if not lines and sorted(good) != sorted(now) and len(good) != len(now):
+            return "a line more or less"
+        return "; ".join(lines[:6])
+
+    def kind(self, call):
+        """Calls of one kind are one for a sample."""
+        if call.loader:
+            return (call.role, call.name, "loader", call.phase)
+        detail = re.sub(r"-[0-9a-f]{8}\b", "-ID", call.detail)
+        number, _, text = detail.partition(" ") if " " in detail else ("", "", detail)
+        if call.name in BY_DESCRIPTOR:
+            number = ""
+        # Dozens of places are hidden by the same code.
+        text = re.sub(r"^(/[^/]+/[^/]+)/.*", r"\1", re.sub(r"\d+", "#", text))
+        return (call.role, call.name, number, text, call.phase)
+
+    def sample(self, calls):
+        """One call of each kind, and one of the errnos; or all of them."""
+        seed = os.environ.get("CLOISTER_FAULTS_SEED") or "1"
+        print(f"# CLOISTER_FAULTS_SEED={seed}")
+        kinds = collections.defaultdict(list)
+        for call in calls:
+            kinds[self.kind(call)].append(call)
+        for kind, members in kinds.items():
+            draw = int(hashlib.sha256(repr((seed, kind)).encode()).hexdigest(), 16)
+            call = members[draw % len(members)]
+            codes = call.codes()
+            for code in codes if self.options.kinds else [codes[draw // 65536 % len(codes)]]:
+                yield call, code
+
+    def find(self, calls, text):
+        """The call that --only means."""
+        role, name, n, code = text.rsplit(":", 3)
+        after = len(n) - len(n.lstrip("+"))
+        armed, text_of_n = after == 0, n.lstrip("+=")
+        for call in calls:
+            if armed and call.role == role and call.name == name:
+                after -= 1
+                if after == 0 or (n[0] == "=" and text_of_n in call.detail) or n == str(call.n):
+                    return call, code
+            armed = armed or text_of_n in call.detail
+        sys.exit(f"{text}: a good login makes no such call")
+
+    def wanted(self, calls):
+        if self.options.only:
+            for text in self.options.only:
+                yield self.find(calls, text)
+        elif self.options.all:
+            for call in calls:
+                for code in call.codes():
+                    yield call, code
+        else:
+            yield from self.sample(calls)
+
+    def explained(self, result, call):
+        """A line that says why, by whoever has the say: our own, or that of a library or a login program."""
+        # What says so may be what has failed.
+        if call.name in LOGS:
+            return True
+        # The module has told the user, so it has told the log, too.
+        if "Your session could not be started" in result.error:
+            return bool(re.search(r"pam_cloister.*: session for .* refused: [^:]+: \S", result.log))
+        if re.search(r"pam_cloister.*: entry: the user's process could not enter the session: \S", result.log):
+            return True
+        if re.search(r"^cloister: [^:]+: \S", result.error, re.MULTILINE):
+            return True
+        # What the loader says of its own, or the login program and its other modules.
+        return bool(result.error.strip()) and (call.loader or not self.options.ours or call.name == "arch_prctl" or
+                                               bool(LIBRARY_GAVE_UP.search(result.error)))
+
+    def explained_soon(self, result, call):
+        """The log is written by another process."""
+        end = time.monotonic() + SETTLE
+        while not self.explained(result, call) and not BEFORE_MAIN.search(" ".join(result.values["crash"])):
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.05)
+            result.log = self.log_since(result.log_at)
+        return True
+
+    def faults_of(self, result, call):
+        """What does not hold."""
+        values = result.values
+        if not result.flag("injected"):
+            return
+        for name in ("hang", "left"):
+            if values[name]:
+                yield f"{name}: {', '.join(values[name])}"
+        for crash in values["crash"]:
+            # Libraries that end the program by themselves say so; the loader and a constructor have no memory to say it.
+            if not LIBRARY_GAVE_UP.search(result.error) and not BEFORE_MAIN.search(crash):
+                yield f"crash: {crash}"
+        if result.flag("ran"):
+            output = self.plain(result.output)
+            # A login program that gives up at once ends the session under the user's feet, in the middle of a line.
+            cut = not output.endswith("end\n") and self.good.startswith(output) and values["status"] != ["0"]
+            difference = "" if cut else self.difference(output, call)
+            if difference:
+                yield "user code ran, and the session is another one: " + difference
+        elif values["status"] == ["0"]:
+            yield "refused with exit status 0"
+        elif not self.explained_soon(result, call):
+            yield f"refused (status {values['status']}) without a word that names a step"
+
+    def changes(self):
+        """What is there that was not, and the other way about. A dead process may wait for a moment to be reaped, and a
+        loop device goes by itself."""
+        end = time.monotonic() + SETTLE
+        while True:
+            now = self.host.state()
+            # What a failed login did not make again is nothing left, nor is the end of what an earlier one was.
+            changes = {name for name in now ^ self.before
+                       if name in now or not name.startswith(("directory ", "process "))}
+            if not changes or time.monotonic() > end or not any(
+                    name.startswith(("process ", "loop ")) for name in changes):
+                return changes
+            time.sleep(0.005)
+
+    def left(self):
+        changes = self.changes()
+        if not changes:
+            return ""
+        text = ", ".join(sorted(changes)[:5])
+        # An entry of the registry that could not be taken away says nothing to anybody, and goes with the next login.
+        self.run([])
+        again = self.changes()
+        if again:
+            self.before = self.host.state()
+            return f"left for good: {text}"
+        if all(name.startswith("file /run/cloister/") for name in changes):
+            self.counts["healed"] += 1
+            return ""
+        return f"left until the next login: {text}"
+
+    def one(self, call, code):
+        number = RESULTS.get(code) if code in RESULTS else getattr(errno, code)
+        result = self.run(["-i", f"{call.role}:{call.number}:{call.n}:{number}"])
+        faults = list(self.faults_of(result, call))
+        left = self.left()
+        if left:
+            faults.append(left)
+        kind = "not reached" if not result.flag("injected") else "ran" if result.flag("ran") else "refused"
+        self.counts[kind] += 1
+        injection = f"{call.role}:{call.name}:{call.n}:{code}"
+        if kind != "refused" and self.options.refused:
+            faults.append(f"not refused but {kind}")
+        if faults:
+            said = (result.error.strip() + " / " + result.log.strip()).replace("\n", " | ")
+            self.failures.append(f"{injection} ({call.phase} {call.detail.strip()}): {'; '.join(faults)} [{said[:300]}]")
+            print("# " + self.failures[-1], flush=True)
+        return injection, kind, faults, result
+
+    def remember(self, file, injection, kind, faults, result):
+        said = (result.error.strip() or result.log.strip()).replace("\n", " | ")
+        file.write(f"{injection}\t{kind}\t{'; '.join(faults)}\t{said[:300]}\n")
+        file.flush()
+
+    def all(self):
+        done = set()
+        if self.options.done and os.path.exists(self.options.done):
+            with open(self.options.done, encoding="utf-8") as file:
+                done = {line.split("\t")[0] for line in file}
+        calls = self.trace()
+        print(f"# {self.options.name}: a good login makes {len(calls)} system calls that can fail")
+        with open(self.options.done or os.devnull, "a", encoding="utf-8") as file:
+            for i, (call, code) in enumerate(self.wanted(calls)):
+                if i % self.options.parts == self.options.part and f"{call.role}:{call.name}:{call.n}:{code}" not in done:
+                    self.remember(file, *self.one(call, code))
+        counts = ", ".join(f"{kind} {n}" for kind, n in sorted(self.counts.items()))
+        print(f"# {self.options.name}: {sum(self.counts.values())} failures injected: {counts}; {len(self.failures)} wrong")
+        return 1 if self.failures or not sum(self.counts.values()) else 0
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--all", action="store_true", help="each call, with each errno")
+    parser.add_argument("--kinds", action="store_true", help="a call of each kind, with each errno")
+    parser.add_argument("--only", action="append", help="this one alone")
+    parser.add_argument("--refused", action="store_true", help="each must be refused")
+    parser.add_argument("--ours", action="store_true", help="COMMAND is a program of ours: it must say why itself")
+    parser.add_argument("--since", help="only calls after the first one that has to do with this")
+    parser.add_argument("--role", default="", help="only processes whose role matches")
+    parser.add_argument("--done", help="a file of what was tried, which is not tried again")
+    parser.add_argument("--part", type=int, default=0)
+    parser.add_argument("--parts", type=int, default=1, help="of so many parts, try the one of --part")
+    parser.add_argument("name")
+    parser.add_argument("command", nargs="+")
+    sys.exit(Sweep(parser.parse_args()).all())
+
+
+main()
