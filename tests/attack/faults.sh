@@ -1,7 +1,7 @@
 #!/bin/bash
 # Each system call of a login fails, one at a time: tests/lib/faults.py has the rules, and what is traced is the list.
-# A sample in `make check`; CLOISTER_FAULTS_SEED=TEXT takes another one, and LONG=1 (make check-long) each call with each
-# errno, for more kinds of session.
+# A sample in `make check`; CLOISTER_FAULTS_SEED=TEXT takes another one, and LONG=1 (make check-long) each call with
+# each errno, for more kinds of session.
 set -u
 # shellcheck disable=SC2034 # of cases.sh
 CASE_TIMEOUT=${LONG:+14000}
@@ -14,6 +14,8 @@ SEES=/home/iris/session_state
 case_before() {
 	isolate iris
 	put_probes session_state
+	# What nobody inside must see.
+	touch /tmp/canary /run/canary /root/canary
 	sed -i -E "s,^(iris:.*:)[^:]*\$,\\1$SEES," /etc/passwd
 	snapshot_before
 }
@@ -41,17 +43,18 @@ test_x01_each_call_of_other_sessions() {
 	[ -n "${LONG-}" ] || sample=(--only "cloister/1:cloister-init:move_mount:1:ENOMEM" --only "cloister:clone3:1:EAGAIN")
 	tree
 	install -m 0755 "$HOST_BUILD/probe/session_state" "$ROOT/bin/"
-	mkdir -p /opt/faults
+	# The machine's loop devices are everybody's: a name that no other test has.
+	local image=/opt/image-$RANDOM$RANDOM$RANDOM
 	[ -e /dev/loop-control ] || mknod -m 0600 /dev/loop-control c 10 237
 	local number
 	for number in $(seq 0 63); do
 		[ -e "/dev/loop$number" ] || mknod -m 0600 "/dev/loop$number" b 7 "$number"
 	done
-	mksquashfs "$ROOT" /opt/faults/image -quiet -no-progress >/dev/null
+	mksquashfs "$ROOT" "$image" -quiet -no-progress >/dev/null
 	snapshot_before
 	faults "${sample[@]}" --ours tree -- "${run[@]}" "$ROOT" --set writable=tmpfs --set home=private -- /bin/session_state
-	faults "${sample[@]}" --ours root -- "${run[@]}" "$ROOT" --set users=root -- /bin/session_state
-	faults "${sample[@]}" --ours image -- "${run[@]}" /opt/faults/image -- /bin/session_state
+	faults "${sample[@]}" --ours --rooted root -- "${run[@]}" "$ROOT" --set users=root -- /bin/session_state
+	faults "${sample[@]}" --ours --image "$image" image -- "${run[@]}" "$image" -- /bin/session_state
 	snapshot_before
 }
 

@@ -7,11 +7,11 @@
 #
 #   faults.py [--all | --only ROLE:CALL:N:ERRNO...] [OPTION...] NAME -- COMMAND...
 #
-# COMMAND is a login that executes build/probe/session_state. Without --all a sample is taken: each kind of call once, with
-# one errno. CLOISTER_FAULTS_SEED is another sample. ROLE says whose child a process is and what it executes, as in
-# tests/probe/faults.c; N is a number, +TEXT (the first such call after one that has to do with TEXT; ++TEXT: the second) or
-# =TEXT (the first one that has). Besides names of errno there are SHORT, for what writes: it reports less than it was given; and EOF, for what
-# reads: there is nothing.
+# COMMAND is a login that executes build/probe/session_state. Without --all a sample is taken: each kind of call once,
+# with one errno. CLOISTER_FAULTS_SEED is another sample. ROLE says whose child a process is and what it executes, as in
+# tests/probe/faults.c; N is a number, +TEXT (the first such call after one that has to do with TEXT; ++TEXT: the
+# second) or =TEXT (the first one that has). Besides names of errno there are SHORT, for what writes: it reports less
+# than it was given; and EOF, for what reads: there is nothing.
 import argparse
 import collections
 import errno
@@ -23,6 +23,11 @@ import sys
 import tempfile
 import time
 
+# The checkout stays as it is.
+sys.dont_write_bytecode = True
+
+from fault_host import Host  # noqa: E402
+
 ERRNOS = ["EPERM", "ENOMEM", "ENOSPC", "EMFILE", "EINTR", "EINVAL", "ENOSYS", "EAGAIN"]
 MARKER = "session_state"
 WRITES = {"write", "writev", "pwrite64", "sendto", "sendmsg"}
@@ -32,8 +37,8 @@ LIMIT = 60
 SETTLE = 10
 
 # These cannot fail (their manual pages, ERRORS), or have no result at all.
-INFALLIBLE = set("""getpid getppid gettid getuid geteuid getgid getegid umask exit exit_group rt_sigreturn restart_syscall
-    set_tid_address""".split())
+INFALLIBLE = set("""getpid getppid gettid getuid geteuid getgid getegid umask exit exit_group rt_sigreturn
+    restart_syscall set_tid_address""".split())
 
 # The first argument is which descriptor: another one each time, and no other kind of call.
 BY_DESCRIPTOR = {"read", "write", "close"}
@@ -56,10 +61,17 @@ LIBRARY_GAVE_UP = re.compile(r"Assertion .* Aborting\.|The futex facility return
 
 BEFORE_MAIN = re.compile(r"/ld-linux[^/]*$|/ld-[0-9.]*so$|/libselinux\.so[^/]*$")
 
+# What each good session is, whatever its kind.
+PROMISED = [f"namespace {kind} own\n" for kind in ("user", "mnt", "pid", "uts", "ipc", "cgroup", "net")] + [
+    f"status {who} Cap{kind}:\t{0:016x}\n" for who in ("self", "1") for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb")
+] + [
+    f"status {who} {line}\n" for who in ("self", "1") for line in ("NoNewPrivs:\t1", "Seccomp:\t2")
+] + ["core 0 0\n", "end\n", "file /tmp/canary: No such file or directory\n",
+     "file /run/canary: No such file or directory\n", "file /root/canary: No such file or directory\n"]
+
 # What may differ in a good session, because the call has failed: (call, part of its detail) and the lines.
 HARMLESS = [
-    # A file system that cannot be idmapped (EINVAL, EPERM): files of root are shown as nobody's. Places alone differ, and
-    # their owners: OWNERS.
+    # A file system that cannot be idmapped (EINVAL, EPERM): files of root are shown as nobody's. None: OWNERS alone.
     ("mount_setattr", "", None),
     # As with login(1): a home that cannot be entered is no reason to keep somebody out.
     ("chdir", "/home/", re.compile(r"root type \S+, .. is /: 1, cwd \S+")),
@@ -74,58 +86,11 @@ class Call(collections.namedtuple("Call", "role number n phase loader detail")):
     def name(self):
         return NAMES.get(self.number, str(self.number))
 
+    def injection(self, code):
+        return f"{self.role}:{self.name}:{self.n}:{code}"
+
     def codes(self):
         return ERRNOS + ["SHORT"] * (self.name in WRITES) + ["EOF"] * (self.name in READS)
-
-
-class Host:
-    """What must not have changed: the test host, as its root sees it."""
-
-    def processes(self):
-        mine = {str(os.getpid())}
-        found = {}
-        for pid in os.listdir("/proc"):
-            if pid.isdigit() and pid not in mine:
-                try:
-                    with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as comm:
-                        found[pid] = comm.read().strip()
-                except OSError:
-                    pass
-        return {f"process {pid} {comm}" for pid, comm in found.items()}
-
-    def files(self):
-        found = set()
-        for top in ("/run/cloister", "/sys/fs/cgroup/cloister"):
-            for directory, _, files in os.walk(top):
-                found.update(f"file {os.path.join(directory, name)}" for name in files)
-                if top.startswith("/sys"):
-                    found.add(f"cgroup {directory}")
-        # The working directories of overlays come and go: three levels are ours.
-        for directory, folders, _ in os.walk("/var/lib/cloister"):
-            found.update(f"directory {os.path.join(directory, name)}" for name in folders)
-            if directory.count("/") > 5:
-                folders.clear()
-        # A lock is no more than a name.
-        return {name for name in found if "/cgroups/" not in name}
-
-    def loops(self):
-        found = set()
-        for device in os.listdir("/sys/block"):
-            try:
-                with open(f"/sys/block/{device}/loop/backing_file", encoding="utf-8") as backing:
-                    name = backing.read().strip()
-            except OSError:
-                continue
-            if "/opt/faults/" in name:
-                found.add(f"loop {device} {name}")
-        return found
-
-    def state(self):
-        with open("/proc/self/mountinfo", encoding="utf-8") as mounts:
-            found = {"mount " + line.strip() for line in mounts if " /tmp/mmdebstrap." not in line}
-        found |= self.processes() | self.files() | self.loops()
-        found.update(f"node {name}" for name in os.listdir("/dev") + os.listdir("/dev/pts"))
-        return found
 
 
 class Result:
@@ -146,7 +111,7 @@ class Sweep:
         self.options = options
         self.injector = os.path.join(os.environ["HOST_BUILD"], "probe/faults")
         self.folder = tempfile.mkdtemp(prefix="faults-", dir="/run")
-        self.host = Host()
+        self.host = Host(options.image)
         self.good = None
         self.before = None
         self.counts = collections.Counter()
@@ -189,9 +154,10 @@ class Sweep:
         self.before = self.host.state()
         result = self.run(["-t", self.path("trace")])
         self.good = self.plain(result.output)
-        own = self.good.count(" own\n")
-        if not result.flag("ran") or own != 7 or "NoNewPrivs:\t1" not in self.good or not self.good.endswith("end\n"):
-            sys.exit(f"void: no good session ({own} namespaces): {result.error} {result.log} {result.values}")
+        missing = [line for line in PROMISED if line not in self.good
+                   and not (self.options.rooted and line.startswith("status self Cap"))]
+        if not result.flag("ran") or missing:
+            sys.exit(f"void: no good session: not {missing}: {result.error} {result.log} {dict(result.values)}")
         again = self.plain(self.run([]).output)
         if again != self.good:
             sys.exit(f"void: two good sessions differ: {self.difference(again)}")
@@ -311,7 +277,7 @@ class Sweep:
             if values[name]:
                 yield f"{name}: {', '.join(values[name])}"
         for crash in values["crash"]:
-            # Libraries that end the program by themselves say so; the loader and a constructor have no memory to say it.
+            # Libraries that end the program say so; the loader and a constructor may have no memory to say it.
             if not LIBRARY_GAVE_UP.search(result.error) and not BEFORE_MAIN.search(crash):
                 yield f"crash: {crash}"
         if result.flag("ran"):
@@ -365,13 +331,13 @@ class Sweep:
             faults.append(left)
         kind = "not reached" if not result.flag("injected") else "ran" if result.flag("ran") else "refused"
         self.counts[kind] += 1
-        injection = f"{call.role}:{call.name}:{call.n}:{code}"
+        injection = call.injection(code)
         if kind != "refused" and self.options.refused:
             faults.append(f"not refused but {kind}")
         if faults:
             said = (result.error.strip() + " / " + result.log.strip()).replace("\n", " | ")
-            self.failures.append(f"{injection} ({call.phase} {call.detail.strip()}): {'; '.join(faults)} [{said[:300]}]")
-            print("# " + self.failures[-1], flush=True)
+            self.failures.append(injection)
+            print(f"# {injection} ({call.phase} {call.detail.strip()}): {'; '.join(faults)} [{said[:300]}]", flush=True)
         return injection, kind, faults, result
 
     def remember(self, file, injection, kind, faults, result):
@@ -388,10 +354,11 @@ class Sweep:
         print(f"# {self.options.name}: a good login makes {len(calls)} system calls that can fail")
         with open(self.options.done or os.devnull, "a", encoding="utf-8") as file:
             for i, (call, code) in enumerate(self.wanted(calls)):
-                if i % self.options.parts == self.options.part and f"{call.role}:{call.name}:{call.n}:{code}" not in done:
+                if i % self.options.parts == self.options.part and call.injection(code) not in done:
                     self.remember(file, *self.one(call, code))
         counts = ", ".join(f"{kind} {n}" for kind, n in sorted(self.counts.items()))
-        print(f"# {self.options.name}: {sum(self.counts.values())} failures injected: {counts}; {len(self.failures)} wrong")
+        total = sum(n for kind, n in self.counts.items() if kind != "healed")
+        print(f"# {self.options.name}: {total} failures injected: {counts}; {len(self.failures)} wrong")
         return 1 if self.failures or not sum(self.counts.values()) else 0
 
 
@@ -402,6 +369,8 @@ def main():
     parser.add_argument("--only", action="append", help="this one alone")
     parser.add_argument("--refused", action="store_true", help="each must be refused")
     parser.add_argument("--ours", action="store_true", help="COMMAND is a program of ours: it must say why itself")
+    parser.add_argument("--rooted", action="store_true", help="users = root: there are capabilities inside")
+    parser.add_argument("--image", help="the rootfs' image, whose name no other has")
     parser.add_argument("--since", help="only calls after the first one that has to do with this")
     parser.add_argument("--role", default="", help="only processes whose role matches")
     parser.add_argument("--done", help="a file of what was tried, which is not tried again")
