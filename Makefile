@@ -178,7 +178,7 @@ check: needs-check
 	@tests/run.sh
 
 # 10,000 random logins that are killed, closed or forgotten; 1,000 against a race; 2,000 kills; 100 logins at once, of one
-# user and of 100.
+# user and of 100; each system call of a login failing with each errno (an hour).
 .PHONY: check-long
 check-long: needs-check
 	@$(MAKE) --no-print-directory all tests
@@ -186,6 +186,7 @@ check-long: needs-check
 	@LONG=1 tests/run.sh 'rootfs.r09*'
 	@LONG=1 tests/run.sh 'crash.*'
 	@LONG=1 tests/run.sh 'exhaustion.*'
+	@LONG=1 tests/run.sh 'faults.*'
 
 # A virtual machine with systemd and cgroup v2. The first time makes a tree of packages (some minutes), which is kept
 # in $(B)/vm.

@@ -147,9 +147,6 @@ test_y06_locks() {
 	pkill -u iris || true
 }
 
-# table: X01 | every system call of the set-up fails | not applicable: the test of all calls is not there yet; verify.x05_a_step_that_lies has calls that do nothing
-# table: X02 | a short, torn or false message between login process and init | see: fuzz_corpus.control
-# table: X03 | setuid fails for RLIMIT_NPROC | not applicable: since Linux 3.1 it does not; execve does, which ends the child
 # table: X04 | the shell cannot be executed | see: fail_closed.rootfs_without_the_shell
 # table: X06 | a kernel without user namespaces | see: namespace_limits.user
 run_cases "$@"

@@ -35,6 +35,14 @@ test_x01_each_call_of_su() {
 	faults ${LONG:+--kinds} --since cloister.conf --role '^su(/[2-9])?(:|$)' su -- su iris
 }
 
+# table: X01 | every system call of sshd's monitor from where the module begins, and of the user's child: a twelfth of a sample; all of it with LONG=1 | as before
+test_x01_each_call_of_sshd() {
+	local share=12
+	[ -z "${LONG-}" ] || share=1
+	faults --share "$share" --since cloister.conf --role '^sshd(/[0-9]+)*$' sshd -- \
+		ssh -o 'ProxyCommand={faults} /usr/sbin/sshd -i' iris@testhost x
+}
+
 # table: X01 | of more kinds of session, one of each kind of call with all errnos: a classic rootfs with tmpfs and a private home, users = root, an image; with LONG=1, else a few | as before
 test_x01_each_call_of_other_sessions() {
 	local run=("$HOST_BUILD/cloister" run --user iris --rootfs)

@@ -7,7 +7,8 @@
 #
 #   faults.py [--all | --only ROLE:CALL:N:ERRNO...] [OPTION...] NAME -- COMMAND...
 #
-# COMMAND is a login that executes build/probe/session_state. Without --all a sample is taken: each kind of call once,
+# COMMAND is a login that executes build/probe/session_state; {faults} in it stands for the injector, where not COMMAND
+# itself is to be traced. Without --all a sample is taken: each kind of call once,
 # with one errno. CLOISTER_FAULTS_SEED is another sample. ROLE says whose child a process is and what it executes, as in
 # tests/probe/faults.c; N is a number, +TEXT (the first such call after one that has to do with TEXT; ++TEXT: the
 # second) or =TEXT (the first one that has). Besides names of errno there are SHORT, for what writes: it reports less
@@ -18,6 +19,7 @@ import errno
 import hashlib
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -123,9 +125,13 @@ class Sweep:
     def run(self, arguments):
         """One login under the injector."""
         log_at = os.path.getsize("/var/log/syslog")
+        injector = [self.injector, "-m", MARKER, "-l", str(LIMIT), "-r", self.path("report"), *arguments, "--"]
+        inner = [word.replace("{faults}", shlex.join(injector)) for word in self.options.command]
         with open(self.path("out"), "wb") as out, open(self.path("err"), "wb") as err:
-            subprocess.run([self.injector, "-m", MARKER, "-l", str(LIMIT), "-r", self.path("report"), *arguments, "--",
-                            *self.options.command], stdin=subprocess.DEVNULL, stdout=out, stderr=err, check=False)
+            if inner == self.options.command:
+                subprocess.run(injector + inner, stdin=subprocess.DEVNULL, stdout=out, stderr=err, check=False)
+            else:
+                self.run_inside(inner, out, err)
         texts = []
         for name in ("report", "out", "err"):
             with open(self.path(name), encoding="utf-8", errors="replace") as file:
@@ -133,6 +139,24 @@ class Sweep:
         result = Result(*texts, self.log_since(log_at))
         result.log_at = log_at
         return result
+
+    def run_inside(self, command, out, err):
+        """The injector is started by the command, and may end after it."""
+        if os.path.exists(self.path("report")):
+            os.unlink(self.path("report"))
+        status = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, check=False).returncode
+        end = time.monotonic() + LIMIT + SETTLE
+        while time.monotonic() < end:
+            if os.path.exists(self.path("report")):
+                with open(self.path("report"), "r+", encoding="utf-8") as report:
+                    text = report.read()
+                    if "\nstatus=" in text:
+                        report.seek(0)
+                        report.write(re.sub(r"\nstatus=\d+\n", f"\nstatus={status}\n", text))
+                        report.truncate()
+                        return
+            time.sleep(0.005)
+        sys.exit("the injector has not ended")
 
     def log_since(self, offset):
         with open("/var/log/syslog", "rb") as file:
@@ -213,6 +237,8 @@ class Sweep:
             kinds[self.kind(call)].append(call)
         for kind, members in kinds.items():
             draw = int(hashlib.sha256(repr((seed, kind)).encode()).hexdigest(), 16)
+            if draw // 7 % self.options.share:
+                continue
             call = members[draw % len(members)]
             codes = call.codes()
             for code in codes if self.options.kinds else [codes[draw // 65536 % len(codes)]]:
@@ -247,9 +273,10 @@ class Sweep:
         # What says so may be what has failed.
         if call.name in LOGS:
             return True
+        refused = re.search(r"pam_cloister.*: session for .* refused: [^:]+: \S", result.log)
         # The module has told the user, so it has told the log, too.
-        if "Your session could not be started" in result.error:
-            return bool(re.search(r"pam_cloister.*: session for .* refused: [^:]+: \S", result.log))
+        if refused or "Your session could not be started" in result.error:
+            return bool(refused)
         if re.search(r"pam_cloister.*: entry: the user's process could not enter the session: \S", result.log):
             return True
         if re.search(r"^cloister: [^:]+: \S", result.error, re.MULTILINE):
@@ -366,6 +393,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--all", action="store_true", help="each call, with each errno")
     parser.add_argument("--kinds", action="store_true", help="a call of each kind, with each errno")
+    parser.add_argument("--share", type=int, default=1, help="a sample of so many of these kinds: every SHAREth")
     parser.add_argument("--only", action="append", help="this one alone")
     parser.add_argument("--refused", action="store_true", help="each must be refused")
     parser.add_argument("--ours", action="store_true", help="COMMAND is a program of ours: it must say why itself")

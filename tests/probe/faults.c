@@ -400,6 +400,8 @@ int main(int argc, char **argv)
 	/* Without SA_RESTART: the wait is to end. */
 	sigaction(SIGALRM, &(struct sigaction){.sa_handler = on_alarm}, NULL);
 	pid_t pid = start(argv + optind);
+	/* ssh(1) sends it to its ProxyCommand. */
+	signal(SIGHUP, SIG_IGN);
 	alarm((unsigned)options.limit);
 	follow(pid);
 	if (options.report != NULL)
