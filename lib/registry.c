@@ -97,8 +97,12 @@ int cloister_registry_add(const struct cloister_session *session, const struct c
 	if (fd < 0)
 		return cloister_fail(err, errno, "registry", session->id, "cannot write");
 	FILE *out = fdopen(fd, "w");
-	if (out == NULL)
-		return cloister_fail(err, errno, "registry", session->id, "cannot write");
+	if (out == NULL) {
+		int code = errno;
+
+		unlinkat(registry, hidden, 0);
+		return cloister_fail(err, code, "registry", session->id, "cannot write");
+	}
 	fd = -1;
 	cloister_plan_network(plan, network, sizeof(network));
 	fprintf(out, "scope=%s\nnetwork=%s\n", plan->shared ? "user" : "session", network);

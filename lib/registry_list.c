@@ -147,8 +147,10 @@ int cloister_registry_add_login(const char *id, const struct cloister_login *log
 	if (out == NULL) {
 		int code = errno;
 
-		if (fd >= 0)
+		if (fd >= 0) {
 			close(fd);
+			unlinkat(registry, hidden, 0);
+		}
 		return cloister_fail(err, code, "registry", CLOISTER_REGISTRY_LOGINS, "cannot write");
 	}
 	fprintf(out, "session=%s\npid=%d\nstart=%" PRIu64 "\nsince=%lld\n", id, (int)getpid(), ticks,

@@ -72,7 +72,7 @@ test_x01_found_before() {
 		--only cloister/3:rt_sigaction:1:EPERM --only cloister:setfsuid:++overlay:EPERM \
 		--only cloister:setfsuid:++++overlay:EPERM --only cloister:setfsgid:++++overlay:EPERM \
 		--only cloister/1:setsid:1:EPERM --only cloister/1:cloister-init:openat2:=/etc/resolv.conf:ENOMEM \
-		--only cloister:open_tree:1:EPERM \
+		--only cloister:open_tree:1:EPERM --only cloister:fcntl:+.iris-:ENOMEM \
 		run -- "$HOST_BUILD/cloister" run --user iris -- "$SEES"
 	faults --only su:pidfd_send_signal:+/ns/pid:EPERM su -- su iris
 }

@@ -10,6 +10,8 @@
  *     number, and N counts the calls of one number of one role. PHASE is "setup" until PROGRAM is executed, then "end".
  *     LOADER is "loader" where the dynamic loader calls, else "-".
  * -i: the Nth call of that number by that role is not made, and ERRNO is its result (0 and -1: the result is 0 and 1).
+ *     N may be +TEXT: the first such call after one whose DETAIL has TEXT (++TEXT: the second), or =TEXT: the first
+ *     one whose DETAIL has it.
  *     close(2) is made none the less: on Linux a descriptor is gone, whatever the result is.
  * -m: the base name of what the user runs.
  * -r: a report: lines of NAME=VALUE.
@@ -17,6 +19,7 @@
  * The exit status is that of the command.
  */
 #include "faults.h"
+#include "faults_target.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -42,13 +45,11 @@
 static struct {
 	FILE *trace, *report;
 	const char *marker;
-	char role[ROLE_MAX];
-	long call, nth;
-	int code, limit;
-	bool injects;
+	int limit;
 } options = {.limit = 60};
 
 static struct tracee tracees[TRACEES_MAX];
+static struct target target;
 static bool injected, ran, main_ended;
 static int main_status = 1;
 static volatile sig_atomic_t alarmed;
@@ -125,12 +126,6 @@ static void on_child(struct tracee *parent)
 	}
 }
 
-static bool is_target(const struct tracee *tracee, long call, int n)
-{
-	return options.injects && !injected && call == options.call && n == options.nth &&
-	       strcmp(tracee->role, options.role) == 0;
-}
-
 /* The call is left out, or, where the kernel does its work in any case, made. */
 static void prevent(struct tracee *tracee, long call)
 {
@@ -165,7 +160,7 @@ static void on_entry(struct tracee *tracee, const struct __ptrace_syscall_info *
 		fprintf(options.trace, "%s\t%ld\t%d\t%s\t%s\t%s\n", tracee->role, call, n, ran ? "end" : "setup",
 		        loader ? "loader" : "-", detail);
 	}
-	if (is_target(tracee, call, n))
+	if (!injected && target_is(&target, tracee, info, n))
 		prevent(tracee, call);
 }
 
@@ -180,7 +175,7 @@ static void on_exit_of_call(struct tracee *tracee)
 		return;
 	registers.rdi = tracee->argument;
 	if (!tracee->keeps_result)
-		registers.rax = (unsigned long long)-options.code;
+		registers.rax = (unsigned long long)-target.code;
 	ptrace(PTRACE_SETREGS, tracee->pid, NULL, &registers);
 }
 
@@ -199,28 +194,9 @@ static void on_call(struct tracee *tracee)
 /* After the failure, and in what the user runs, nothing but deaths and programs is looked at. */
 static void go_on(const struct tracee *tracee, int signal)
 {
-	bool calls = !tracee->is_user && (options.trace != NULL || (options.injects && !injected) || tracee->fails);
+	bool calls = !tracee->is_user && (options.trace != NULL || (target.wanted && !injected) || tracee->fails);
 
 	ptrace(calls ? PTRACE_SYSCALL : PTRACE_CONT, tracee->pid, NULL, signal);
-}
-
-/* The file that the instruction is in. */
-static void where_it_is(pid_t pid, unsigned long long address, char file[256])
-{
-	unsigned long long from, to;
-	char path[64], line[512];
-
-	file[0] = '\0';
-	snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
-	FILE *maps = fopen(path, "re");
-	while (maps != NULL && fgets(line, sizeof(line), maps) != NULL) {
-		if (sscanf(line, "%llx-%llx %*s %*s %*s %*s %255s", &from, &to, file) >= 2 && address >= from &&
-		    address < to)
-			break;
-		file[0] = '\0';
-	}
-	if (maps != NULL)
-		fclose(maps);
 }
 
 static void on_signal(const struct tracee *tracee, int signal)
@@ -342,25 +318,6 @@ static pid_t start(char **argv)
 	return pid;
 }
 
-static void parse_injection(char *text)
-{
-	char *colon[3];
-
-	for (int i = 2; i >= 0; i--) {
-		colon[i] = strrchr(text, ':');
-		if (colon[i] == NULL) {
-			fprintf(stderr, "faults: -i ROLE:CALL:N:ERRNO\n");
-			exit(2);
-		}
-		*colon[i] = '\0';
-	}
-	snprintf(options.role, sizeof(options.role), "%s", text);
-	options.call = atol(colon[0] + 1);
-	options.nth = atol(colon[1] + 1);
-	options.code = atoi(colon[2] + 1);
-	options.injects = true;
-}
-
 static FILE *output(const char *path)
 {
 	FILE *file = fopen(path, "we");
@@ -380,7 +337,7 @@ int main(int argc, char **argv)
 			options.trace = output(optarg);
 			break;
 		case 'i':
-			parse_injection(optarg);
+			target_parse(&target, optarg);
 			break;
 		case 'm':
 			options.marker = optarg;

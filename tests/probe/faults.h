@@ -52,6 +52,25 @@ static inline uint64_t faults_loader_base(pid_t pid)
 	return base;
 }
 
+/* The file that the instruction is in. */
+static inline void where_it_is(pid_t pid, unsigned long long address, char file[256])
+{
+	unsigned long long from, to;
+	char path[64], line[512];
+
+	file[0] = '\0';
+	snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
+	FILE *maps = fopen(path, "re");
+	while (maps != NULL && fgets(line, sizeof(line), maps) != NULL) {
+		if (sscanf(line, "%llx-%llx %*s %*s %*s %*s %255s", &from, &to, file) >= 2 && address >= from &&
+		    address < to)
+			break;
+		file[0] = '\0';
+	}
+	if (maps != NULL)
+		fclose(maps);
+}
+
 /* Which argument is a path or a name, and which one a number that tells calls of one kind apart; -1: none. */
 struct call_words {
 	long call;
