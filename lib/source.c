@@ -167,16 +167,27 @@ static int open_devpts(const struct cloister_plan *plan, const struct cloister_r
 	return mount;
 }
 
+/* Not there, or not to be read by just anybody: a name more or less is no reason to keep people out. That there is no
+ * memory for it is one. */
+static bool is_no_file(int code)
+{
+	return code == -ENOENT || code == -ENOTDIR || code == -ELOOP || code == -EACCES || code == -EPERM;
+}
+
 static int open_copy(const struct cloister_plan *plan, const struct cloister_row *row,
                      const struct cloister_source_context *context, struct cloister_error *err)
 {
 	struct stat st;
-	struct cloister_error ignored = {0};
+	struct cloister_error why = {0};
 
 	(void)context;
-	int _cleanup_close_ found = cloister_path_open_host(row->source, 0, trust_of(plan, row), &ignored);
+	int _cleanup_close_ found = cloister_path_open_host(row->source, 0, trust_of(plan, row), &why);
+	if (found < 0)
+		return is_no_file(found) ? -ENOENT : cloister_fail(err, why.code, "copy", row->source, "%s", why.text);
+	if (fstat(found, &st) < 0)
+		return cloister_fail(err, errno, "copy", row->source, "cannot stat");
 	/* Looked at before it is opened for reading: opening a FIFO would wait, and a device might do anything. */
-	if (found < 0 || fstat(found, &st) < 0 || !S_ISREG(st.st_mode))
+	if (!S_ISREG(st.st_mode))
 		return -ENOENT;
 	char path[40];
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", found);

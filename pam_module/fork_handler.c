@@ -22,9 +22,10 @@
 
 static struct cloister_armed *current;
 static bool registered;
-static bool helper;     /* the fork under way is a module's */
-static bool unprepared; /* the fork under way could not be sent into the session's pid namespace */
-static bool passed;     /* a fork of the application's went through here */
+static bool helper;    /* the fork under way is a module's */
+static int unprepared; /* the fork under way could not be sent into the session's pid namespace: -errno */
+static int unclosed;   /* after a fork this process could not be closed to other children again: -errno */
+static bool passed;    /* a fork of the application's went through here */
 static uint64_t effective_before;
 static _Thread_local bool closed_here; /* this thread can make children only through here */
 
@@ -58,9 +59,9 @@ static void before_fork(void)
 	/* The pid namespace for children is the thread's, and this may be another thread than the one that opened the
 	 * session. */
 	if (helper)
-		unprepared = cloister_entry_children_in(current->own_pid_namespace) < 0;
+		unprepared = cloister_entry_children_in(current->own_pid_namespace);
 	else
-		unprepared = cloister_entry_prepare(current->session) < 0;
+		unprepared = cloister_entry_prepare(current->session);
 	passed = passed || !helper;
 }
 
@@ -77,8 +78,11 @@ static void close_and_forget(int *fd)
  */
 static void close_again(void)
 {
-	if (cloister_entry_children_in(current->closed_pid_namespace) == 0)
+	int r = cloister_entry_children_in(current->closed_pid_namespace);
+
+	if (r == 0)
 		return;
+	unclosed = r;
 	cloister_entry_prepare(current->session);
 	cloister_session_end(current->session);
 }
@@ -130,7 +134,7 @@ static void after_fork_in_child(void)
 		cloister_lower_effective(effective_before);
 		return;
 	}
-	int r = unprepared ? -ESRCH : cloister_entry_enter(&armed->entry, &step);
+	int r = unprepared < 0 ? unprepared : cloister_entry_enter(&armed->entry, &step);
 	if (r < 0) {
 		cloister_entry_report_fill(&report, -r, step);
 		(void)!write(armed->report[1], &report, sizeof(report));
@@ -165,6 +169,8 @@ int cloister_fork_arm(struct cloister_armed *armed)
 		return r;
 	closed_here = true;
 	passed = false;
+	unprepared = 0;
+	unclosed = 0;
 	current = armed;
 	return 0;
 }
@@ -201,6 +207,13 @@ int cloister_fork_disarm(struct cloister_armed *armed, struct cloister_error *er
 		stay_loaded();
 	else if (cloister_entry_children_in(armed->own_pid_namespace) == 0)
 		closed_here = false;
+	/* The kernel has let that fork fail, in a pid namespace that is closed. */
+	if (r == 0 && unprepared < 0)
+		r = cloister_fail(err, -unprepared, "entry", NULL,
+		                  "the login program's child could not be sent into the session's pid namespace");
+	if (r == 0 && unclosed < 0)
+		r = cloister_fail(err, -unclosed, "entry", NULL,
+		                  "the login process could not be closed to other children: the session was ended");
 	if (r == 0 && !passed)
 		r = cloister_fail(err, ECHILD, "entry", NULL,
 		                  "no child came by fork(3), and by posix_spawn(3), vfork(2) or clone(2) none can");

@@ -71,15 +71,19 @@ PROMISED = [f"namespace {kind} own\n" for kind in ("user", "mnt", "pid", "uts", 
 ] + ["core 0 0\n", "end\n", "file /tmp/canary: No such file or directory\n",
      "file /run/canary: No such file or directory\n", "file /root/canary: No such file or directory\n"]
 
+COPIED = re.compile(r"(mount|file) /etc/(resolv\.conf|hosts|localtime)\b.*")
+
 # What may differ in a good session, because the call has failed: (call, part of its detail) and the lines.
 HARMLESS = [
     # A file system that cannot be idmapped (EINVAL, EPERM): files of root are shown as nobody's. None: OWNERS alone.
     ("mount_setattr", "", None),
+    # A file of the host that may not be read (EPERM) is not copied, as one that is not there.
+    ("openat", "", COPIED), ("readlinkat", "", COPIED),
     # As with login(1): a home that cannot be entered is no reason to keep somebody out.
     ("chdir", "/home/", re.compile(r"root type \S+, .. is /: 1, cwd \S+")),
 ]
 # A login program that does not hear of its child's end says nothing, or waits for ever.
-WAITS = {"wait4", "waitid", "rt_sigaction"}
+WAITS = {"wait4", "waitid", "rt_sigaction", "rt_sigprocmask"}
 LOGS = {"write", "writev", "sendto", "connect", "socket"}
 
 OWNERS = re.compile(r",idmapped|(?<=\d) \d+ \d+$")

@@ -134,6 +134,10 @@ static void prevent(struct tracee *tracee, long call)
 	if (ptrace(PTRACE_GETREGS, tracee->pid, NULL, &registers) < 0)
 		return;
 	tracee->argument = registers.rdi;
+	/* Of one byte less is none. */
+	tracee->result = (unsigned long long)-target.code;
+	if (target.code == -1 && (call == SYS_write || call == SYS_sendto) && registers.rdx <= 1)
+		tracee->result = 0;
 	if (call == SYS_brk)
 		/* Its failure is a break that has not moved. */
 		registers.rdi = 0;
@@ -175,7 +179,7 @@ static void on_exit_of_call(struct tracee *tracee)
 		return;
 	registers.rdi = tracee->argument;
 	if (!tracee->keeps_result)
-		registers.rax = (unsigned long long)-target.code;
+		registers.rax = tracee->result;
 	ptrace(PTRACE_SETREGS, tracee->pid, NULL, &registers);
 }
 
