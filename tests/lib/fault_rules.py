@@ -7,7 +7,7 @@ import re
 ERRNOS = ["EPERM", "ENOMEM", "ENOSPC", "EMFILE", "EINTR", "EINVAL", "ENOSYS", "EAGAIN"]
 MARKER = "session_state"
 WRITES = {"write", "writev", "pwrite64", "sendto", "sendmsg"}
-READS = {"read", "pread64", "recvfrom", "recvmsg", "getdents64"}
+READS = {"recvfrom", "recvmsg"}
 RESULTS = {"SHORT": -1, "EOF": 0}  # as the errno that a result of 1 or 0 would be
 LIMIT = 60
 SETTLE = 10

@@ -11,8 +11,8 @@
 # itself is to be traced. Without --all a sample is taken: each kind of call once,
 # with one errno. CLOISTER_FAULTS_SEED is another sample. ROLE says whose child a process is and what it executes, as in
 # tests/probe/faults.c; N is a number, +TEXT (the first such call after one that has to do with TEXT; ++TEXT: the
-# second) or =TEXT (the first one that has). Besides names of errno there are SHORT, for what writes: it reports less
-# than it was given; and EOF, for what reads: there is nothing.
+# second) or =TEXT (the first one that has). Besides names of errno there are SHORT, for what writes: a byte is written,
+# and no more; and EOF, for what receives: there is nothing.
 import argparse
 import collections
 import errno
@@ -214,11 +214,17 @@ class Sweep:
         # What says so may be what has failed.
         if call.name in LOGS:
             return True
+        # A session that is ready, and ends since init cannot wait for anything: the command's status says that it was
+        # killed.
+        if call.role.endswith(":cloister-init") and call.name == "poll" and result.values["status"] == ["137"]:
+            return True
         refused = re.search(r"pam_cloister.*: session for .* refused: [^:]+: \S", result.log)
         # The module has told the user, so it has told the log, too.
         if refused or "Your session could not be started" in result.error:
             return bool(refused)
         if re.search(r"pam_cloister.*: entry: the user's process could not enter the session: \S", result.log):
+            return True
+        if not self.options.ours and re.search(r"sshd\[\d+\]: (error|fatal): \S", result.log):
             return True
         if re.search(r"^cloister: [^:]+: \S", result.error, re.MULTILINE):
             return True

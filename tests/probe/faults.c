@@ -12,6 +12,7 @@
  * -i: the Nth call of that number by that role is not made, and ERRNO is its result (0 and -1: the result is 0 and 1).
  *     N may be +TEXT: the first such call after one whose DETAIL has TEXT (++TEXT: the second), or =TEXT: the first
  *     one whose DETAIL has it.
+ *     With -1 what writes is made, of one byte.
  *     close(2) is made none the less: on Linux a descriptor is gone, whatever the result is.
  * -m: the base name of what the user runs.
  * -r: a report: lines of NAME=VALUE.
@@ -134,18 +135,18 @@ static void prevent(struct tracee *tracee, long call)
 	if (ptrace(PTRACE_GETREGS, tracee->pid, NULL, &registers) < 0)
 		return;
 	tracee->argument = registers.rdi;
-	/* Of one byte less is none. */
-	tracee->result = (unsigned long long)-target.code;
-	if (target.code == -1 && (call == SYS_write || call == SYS_sendto) && registers.rdx <= 1)
-		tracee->result = 0;
-	if (call == SYS_brk)
+	tracee->length = registers.rdx;
+	bool is_short = target.code == -1 && (call == SYS_write || call == SYS_sendto || call == SYS_pwrite64);
+	if (is_short)
+		registers.rdx = registers.rdx > 1;
+	else if (call == SYS_brk)
 		/* Its failure is a break that has not moved. */
 		registers.rdi = 0;
 	else if (call != SYS_close)
 		registers.orig_rax = (unsigned long long)-1;
 	ptrace(PTRACE_SETREGS, tracee->pid, NULL, &registers);
 	tracee->fails = true;
-	tracee->keeps_result = call == SYS_brk;
+	tracee->keeps_result = call == SYS_brk || is_short;
 	injected = true;
 }
 
@@ -178,8 +179,9 @@ static void on_exit_of_call(struct tracee *tracee)
 	if (ptrace(PTRACE_GETREGS, tracee->pid, NULL, &registers) < 0)
 		return;
 	registers.rdi = tracee->argument;
+	registers.rdx = tracee->length;
 	if (!tracee->keeps_result)
-		registers.rax = tracee->result;
+		registers.rax = (unsigned long long)-target.code;
 	ptrace(PTRACE_SETREGS, tracee->pid, NULL, &registers);
 }
 

@@ -31,8 +31,7 @@ struct tracee {
 	bool is_user;    /* it is, or comes of, what the user runs */
 	bool fails;      /* the call that it is in is to fail */
 	bool keeps_result;
-	unsigned long long result;
-	unsigned long long argument; /* of that call, the first */
+	unsigned long long argument, length; /* of that call, the first and the third argument */
 };
 
 static inline uint64_t faults_loader_base(pid_t pid)
