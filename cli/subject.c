@@ -115,6 +115,8 @@ int cli_subject_find(const struct cli_options *options, struct cli_subject *subj
 		r = apply_settings(options, subject, err);
 	if (r == 0)
 		r = cloister_host_name(host_name, sizeof(host_name), err);
+	if (r == 0)
+		r = cloister_account_confirm_groups(subject->account, subject->config, err);
 	if (r < 0)
 		return r;
 	return cloister_policy_for_user(subject->config, subject->account, &tokens, &subject->policy, err);

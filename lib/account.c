@@ -206,6 +206,76 @@ int cloister_account_by_uid(uid_t uid, struct cloister_account **out, struct clo
 	return make_account(found, out, err);
 }
 
+/* -1: not one of the account's groups. */
+static ssize_t index_of(const struct cloister_account *account, gid_t gid)
+{
+	for (size_t i = 0; i < account->n_groups; i++) {
+		if (account->groups[i] == gid)
+			return (ssize_t)i;
+	}
+	return -1;
+}
+
+static bool is_listed(const struct group *group, const char *name)
+{
+	for (char **member = group->gr_mem; *member != NULL; member++) {
+		if (strcmp(*member, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int confirm_group(const struct cloister_account *account, const char *name, struct cloister_error *err)
+{
+	char _cleanup_free_ *buffer = NULL;
+	struct group record, *found = NULL;
+	size_t size = 0;
+	int code = ERANGE;
+
+	for (size_t i = 0; i < account->n_groups; i++) {
+		if (account->group_names[i] != NULL && strcmp(account->group_names[i], name) == 0)
+			return 0;
+	}
+	while (code == ERANGE) {
+		code = grow(&buffer, &size);
+		if (code == 0)
+			code = getgrnam_r(name, &record, buffer, size, &found);
+	}
+	if (found == NULL && !means_not_found(code))
+		return cloister_fail(err, code, step, NULL, "cannot look up group %s", name);
+	if (found == NULL)
+		return 0;
+	ssize_t at = index_of(account, found->gr_gid);
+	/* One gid may have two names; the first one counts. */
+	if (at >= 0 ? account->group_names[at] != NULL : !is_listed(found, account->name))
+		return 0;
+	return cloister_fail(err, EIO, step, NULL,
+	                     "the name service has user %s in group %s, and does not say so when asked for their "
+	                     "groups",
+	                     account->name, name);
+}
+
+int cloister_account_confirm_groups(const struct cloister_account *account, const struct cloister_config *config,
+                                    struct cloister_error *err)
+{
+	const char *last = "";
+	int r = 0;
+
+	/* Root is in no group, to the configuration. */
+	for (size_t i = 0; r == 0 && account->uid != 0 && i < config->n_entries + config->n_faults; i++) {
+		bool is_entry = i < config->n_entries;
+		size_t at = is_entry ? i : i - config->n_entries;
+		const char *name = is_entry ? config->entries[at].name : config->faults[at].name;
+
+		if ((is_entry ? config->entries[at].section : config->faults[at].section) != CLOISTER_SECTION_GROUP ||
+		    strcmp(name, last) == 0)
+			continue;
+		last = name;
+		r = confirm_group(account, name, err);
+	}
+	return r;
+}
+
 void cloister_account_free(struct cloister_account *account)
 {
 	if (account == NULL)

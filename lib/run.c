@@ -75,14 +75,18 @@ static void __attribute__((noreturn)) run_child(const struct cloister_run *run, 
 
 static int wait_for(pid_t child, int *status)
 {
-	while (waitpid(child, status, WUNTRACED) >= 0 || errno == EINTR) {
+	for (;;) {
+		if (waitpid(child, status, WUNTRACED) < 0) {
+			if (errno == EINTR)
+				continue;
+			return -errno;
+		}
 		if (!WIFSTOPPED(*status))
 			return 0;
 		/* Stopped from the terminal: so are we, until somebody goes on with both. */
 		raise(SIGSTOP);
 		kill(child, SIGCONT);
 	}
-	return -errno;
 }
 
 static int run_and_wait(const struct cloister_run *run, struct run_state *state, int *status,

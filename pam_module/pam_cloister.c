@@ -222,6 +222,9 @@ static int find_policy(const struct arguments *arguments, const struct cloister_
 	if (r < 0)
 		/* Nobody can tell who was to be isolated; root must be able to come and mend it. */
 		return account->uid == 0 ? 0 : r;
+	r = cloister_account_confirm_groups(account, config, err);
+	if (r < 0)
+		return r;
 	return cloister_policy_for_user(config, account, &tokens, policy, err);
 }
 

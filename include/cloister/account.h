@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "cloister/config.h"
 #include "cloister/error.h"
 
 struct cloister_account {
@@ -28,6 +29,15 @@ struct cloister_account {
  */
 int cloister_account_by_name(const char *name, struct cloister_account **out, struct cloister_error *err);
 int cloister_account_by_uid(uid_t uid, struct cloister_account **out, struct cloister_error *err);
+
+/*
+ * Holds the account's groups against the groups that the configuration names. glibc goes on to the next source when one
+ * cannot be read ("files" for want of a descriptor), and if that one has nothing says so with success: a user would
+ * not be in the group that isolates them. -EIO: a group says that the user is in it, and the list of the user's
+ * groups does not.
+ */
+int cloister_account_confirm_groups(const struct cloister_account *account, const struct cloister_config *config,
+                                    struct cloister_error *err);
 
 /* Frees an account; NULL is allowed. */
 void cloister_account_free(struct cloister_account *account);

@@ -77,6 +77,17 @@ test_x01_found_before() {
 	faults --only su:pidfd_send_signal:+/ns/pid:EPERM su -- su iris
 }
 
+# table: X01 | the group that isolates a user cannot be read: whenever somebody looks | a build that takes that for "no such group" runs the user's code on the host
+test_x01_the_group_that_isolates() {
+	configure <<-'END'
+		[group:team]
+		isolate = yes
+	END
+	echo 'team:x:4242:iris' >>/etc/group
+	snapshot_before
+	faults --all --role '^su$' --detail /etc/group su -- su iris
+}
+
 # table: X02 | a short write of uid_map, gid_map or the plan; a message, a descriptor or an answer that does not come | the login without it
 test_x02_short_messages() {
 	faults --refused --ours --only cloister:write:+uid_map:SHORT --only cloister:write:+gid_map:SHORT \
