@@ -66,7 +66,7 @@ test_x01_each_call_of_other_sessions() {
 	snapshot_before
 }
 
-# table: X01 | what was found so: a wait for a child that was not killed; a signal mask, file ids, the login's terminal that nobody looked at; errors taken for something else; a file that was left | as before
+# table: X01 | what was found so: waits that a signal ended, or that did not end; a signal mask, file ids, the login's terminal that nobody looked at; errors taken for something else; a file that was left | as before
 test_x01_found_before() {
 	faults --refused --ours --only cloister:rt_sigprocmask:++cloister-seccomp:EINVAL \
 		--only cloister/3:rt_sigaction:1:EPERM --only cloister:setfsuid:++overlay:EPERM \
@@ -74,6 +74,8 @@ test_x01_found_before() {
 		--only cloister/1:setsid:1:EPERM --only cloister/1:cloister-init:openat2:=/etc/resolv.conf:ENOMEM \
 		--only cloister:open_tree:1:EPERM --only cloister:fcntl:+.iris-:ENOMEM \
 		run -- "$HOST_BUILD/cloister" run --user iris -- "$SEES"
+	# Here the session is good.
+	faults --ours --only cloister:wait4:1:EINTR run -- "$HOST_BUILD/cloister" run --user iris -- "$SEES"
 	faults --only su:pidfd_send_signal:+/ns/pid:EPERM su -- su iris
 }
 
