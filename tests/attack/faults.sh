@@ -30,9 +30,11 @@ test_x01_each_call_of_a_run() {
 	faults ${LONG:+--all} --ours run -- "$HOST_BUILD/cloister" run --user iris -- "$SEES"
 }
 
-# table: X01 | the same of su(1), from where the module begins, and of its child | as before
+# table: X01 | the same of su(1), from where the module begins, and of its child: half of that, all of it with all errnos with LONG=1 | as before
 test_x01_each_call_of_su() {
-	faults ${LONG:+--kinds} --since cloister.conf --role '^su(/[2-9])?(:|$)' su -- su iris
+	local part=(--share 2)
+	[ -z "${LONG-}" ] || part=(--kinds)
+	faults "${part[@]}" --since cloister.conf --role '^su(/[2-9])?(:|$)' su -- su iris
 }
 
 # table: X01 | the same of sshd's monitor and of the user's child: a twelfth of that, all of it with LONG=1 | as before
