@@ -13,6 +13,10 @@ traps() {
 	done
 }
 
+logged_new() {
+	grep -q pam_cloister <<<"$(log_new)"
+}
+
 # refused REGEX: a login fails in every way, and exactly one line of ours in syslog matches REGEX.
 refused() {
 	local status lines
@@ -21,7 +25,7 @@ refused() {
 	wc -l </var/log/syslog >"$CASE_STATE/log-start"
 	status=$(status on iris 'echo command >>/home/iris/ran')
 	[ "$status" -ne 0 ] || fail "the login worked"
-	eventually 3 grep -q pam_cloister <(log_new) || true
+	eventually 20 logged_new || true
 	lines=$(log_new | grep 'pam_cloister' || true)
 	want "lines in syslog" 1 "$(grep -c . <<<"$lines")"
 	want_match "the line in syslog" "pam_cloister\(sshd:session\): session for iris refused: " "$lines"
@@ -31,7 +35,7 @@ refused() {
 	timeout 10 sftp -q iris@testhost <<<'put /etc/hostname ran' >/dev/null 2>&1 || true
 	no_forward
 	[ ! -e /home/iris/ran ] || fail "user code ran: $(cat /home/iris/ran)"
-	eventually 5 no_processes_left || fail "left: $(processes_left)"
+	eventually 20 no_processes_left || fail "left: $(processes_left)"
 }
 
 no_forward() {
