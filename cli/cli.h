@@ -54,6 +54,9 @@ int cli_program_path(const char *name, char *path, size_t size);
  */
 int cli_run_command(const struct cloister_run *what, char **command, int *status, struct cloister_error *err);
 
+/* One line of syslog for an event of a session that is made by hand. */
+void cli_tell(const struct cloister_audit *audit);
+
 /* Everything that leads to a plan; the members are the caller's (cli_subject_clear). */
 struct cli_subject {
 	struct cloister_config *config;

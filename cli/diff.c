@@ -11,50 +11,19 @@
 #include "cli.h"
 #include "cloister/cleanup.h"
 #include "cloister/overlay.h"
+#include "cloister/printable.h"
 
 static const char usage[] =
 	"usage: cloister diff [--json] [--rootfs ROOTFS] [--set KEY=VALUE]... [--config FILE] USER\n"
 	"Lists what USER has added (A), changed (C) and deleted (D) in an overlay. Needs root.\n";
 
-/* The length of the UTF-8 sequence that text begins with, and its code point; 0 for bytes that are none. */
-static size_t decode(const char *text, uint32_t *code)
-{
-	const unsigned char *bytes = (const unsigned char *)text;
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t length = bytes[0] < 0x80 ? 1 : bytes[0] < 0xc0 ? 0 : bytes[0] < 0xe0 ? 2 : bytes[0] < 0xf0 ? 3 : 4;
-
-	if (length < 2) {
-		*code = bytes[0];
-		return length;
-	}
-	if (bytes[0] >= 0xf8)
-		return 0;
-	*code = bytes[0] & (0xffU >> (length + 1));
-	for (size_t i = 1; i < length; i++) {
-		if ((bytes[i] & 0xc0) != 0x80)
-			return 0;
-		*code = *code << 6 | (bytes[i] & 0x3fU);
-	}
-	if (*code < least[length] || *code > 0x10ffff || (*code >= 0xd800 && *code < 0xe000))
-		return 0;
-	return length;
-}
-
-/* What a terminal may take for a command: the controls of ASCII and of ISO 6429, and what turns the direction of
- * writing, behind which a name looks like another. */
-static bool is_harmless(uint32_t code)
-{
-	return code >= 0x20 && !(code >= 0x7f && code < 0xa0) && code != '\\' && !(code >= 0x200b && code <= 0x200f) &&
-	       !(code >= 0x2028 && code <= 0x202e) && !(code >= 0x2066 && code <= 0x2069) && code != 0xfeff;
-}
-
 static void print_escaped(FILE *out, const char *text)
 {
 	while (*text != '\0') {
 		uint32_t code = 0;
-		size_t length = decode(text, &code);
+		size_t length = cloister_utf8_decode(text, &code);
 
-		if (length > 0 && is_harmless(code)) {
+		if (length > 0 && cloister_is_printable(code) && code != '\\') {
 			fwrite(text, 1, length, out);
 			text += length;
 			continue;
@@ -76,7 +45,7 @@ static json_object *json_path(const char *path, bool *is_text)
 		return NULL;
 	while (*path != '\0') {
 		uint32_t code;
-		size_t length = decode(path, &code);
+		size_t length = cloister_utf8_decode(path, &code);
 
 		if (length == 0) {
 			fputs("\xef\xbf\xbd", out);

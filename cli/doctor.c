@@ -108,7 +108,8 @@ static void start_session(struct doctor *doctor, const char *user)
 	if (r == 0)
 		r = cli_run_command(&(struct cloister_run){.plan = subject.plan,
 		                                           .account = subject.account,
-		                                           .init_path = subject.init_path},
+		                                           .init_path = subject.init_path,
+		                                           .service = "cloister doctor"},
 		                    argv, &status, &err);
 	if (r < 0)
 		doctor_say(doctor, DOCTOR_MISSING, what, "%s", cloister_error_line(&err, line, sizeof(line)));

@@ -55,7 +55,9 @@ static int enter(const struct cloister_registered *registered, char **command, i
 		r = cli_run_command(&(struct cloister_run){.plan = plan,
 		                                           .account = account,
 		                                           .init_path = init_path,
-		                                           .live = session},
+		                                           .live = session,
+		                                           .service = "cloister enter",
+		                                           .tell = cli_tell},
 		                    command, status, err);
 	cloister_session_free(session);
 	return r;

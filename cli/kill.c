@@ -42,6 +42,7 @@ static int end(const struct cli_session *session, struct cloister_error *err)
 {
 	const char *id = session->registered.id;
 
+	cloister_registry_note_kill(id);
 	/* The kernel kills every process of a pid namespace with its init. By pidfd: the number may be another's by
 	 * now. */
 	if (syscall(SYS_pidfd_send_signal, session->registered.pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)

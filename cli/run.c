@@ -68,6 +68,21 @@ int cli_run_command(const struct cloister_run *what, char **command, int *status
 	return r;
 }
 
+static void tell_refusal(const struct cli_subject *subject, const struct cloister_error *err)
+{
+	const struct cloister_login login = {.service = "cloister run"};
+	const struct cloister_account *account = subject->account;
+	struct cloister_audit audit;
+
+	if (account == NULL)
+		return;
+	cloister_audit_begin(&audit, account->name, account->uid, &login);
+	if (subject->plan != NULL)
+		cloister_audit_add_plan(&audit, subject->plan);
+	cloister_audit_refused(&audit, err);
+	cli_tell(&audit);
+}
+
 int cli_run(int argc, char **argv)
 {
 	struct cli_subject subject = {0};
@@ -91,8 +106,12 @@ int cli_run(int argc, char **argv)
 	if (r == 0)
 		r = cli_run_command(&(struct cloister_run){.plan = subject.plan,
 		                                           .account = subject.account,
-		                                           .init_path = subject.init_path},
+		                                           .init_path = subject.init_path,
+		                                           .service = "cloister run",
+		                                           .tell = cli_tell},
 		                    argv + first, &status, &err);
+	if (r < 0)
+		tell_refusal(&subject, &err);
 	cli_subject_clear(&subject);
 	free(options.settings);
 	if (r < 0)

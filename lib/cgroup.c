@@ -80,7 +80,7 @@ static int open_below(int directory, const char *path, int flags)
 	return cloister_openat2(directory, path, flags, 0, RESOLVE);
 }
 
-static int read_controls(int directory, const char *name, char text[CONTROLS_MAX])
+static int read_lines(int directory, const char *name, char text[CONTROLS_MAX])
 {
 	int _cleanup_close_ fd = open_below(directory, name, O_RDONLY);
 	ssize_t n = fd < 0 ? -1 : read(fd, text, CONTROLS_MAX - 1);
@@ -88,8 +88,16 @@ static int read_controls(int directory, const char *name, char text[CONTROLS_MAX
 	if (n < 0)
 		return -errno;
 	text[n] = '\0';
-	text[strcspn(text, "\n")] = '\0';
 	return 0;
+}
+
+static int read_controls(int directory, const char *name, char text[CONTROLS_MAX])
+{
+	int r = read_lines(directory, name, text);
+
+	if (r == 0)
+		text[strcspn(text, "\n")] = '\0';
+	return r;
 }
 
 static bool has_word(const char *text, const char *word)
@@ -304,6 +312,20 @@ int cloister_cgroup_peak(const char *id, uint64_t *bytes)
 	int r = cgroup < 0 ? cgroup : read_controls(cgroup, "memory.peak", text);
 
 	return r < 0 ? r : cloister_number_parse(text, strlen(text), bytes);
+}
+
+int cloister_cgroup_oom_kills(const char *id, uint64_t *count)
+{
+	static const char key[] = "\noom_kill ";
+	char text[CONTROLS_MAX];
+	int _cleanup_close_ cgroup = open_cgroup(id, NULL);
+	int r = cgroup < 0 ? cgroup : read_lines(cgroup, "memory.events", text);
+	const char *at = r < 0 ? NULL : strstr(text, key);
+
+	if (at == NULL)
+		return r < 0 ? r : -ENOENT;
+	at += strlen(key);
+	return cloister_number_parse(at, strcspn(at, "\n"), count);
 }
 
 /* Waits until cgroup.events says that nothing lives there. The kernel makes it readable with POLLPRI at each change. */

@@ -13,6 +13,7 @@
 
 #define SESSIONS "sessions"
 #define LOGINS   "logins"
+#define KILLED   "killed=yes\n"
 
 /* To a user there is no directory where there has been no session since the boot: -ENOENT, which is no failure. */
 static int open_list(const char *name, struct cloister_error *err)
@@ -165,6 +166,37 @@ int cloister_registry_add_login(const char *id, const struct cloister_login *log
 		return cloister_fail(err, code, "registry", CLOISTER_REGISTRY_LOGINS, "cannot write");
 	}
 	return 0;
+}
+
+static int append_kill(const struct cloister_login *login, void *data)
+{
+	char name[CLOISTER_SESSION_ID_MAX + 16];
+	int _cleanup_close_ registry = cloister_registry_open(LOGINS, 0755, NULL);
+
+	snprintf(name, sizeof(name), "%s.%d", (const char *)data, (int)login->pid);
+	int _cleanup_close_ fd =
+		registry < 0 ? -1 : openat(registry, name, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+	if (fd >= 0)
+		(void)!write(fd, KILLED, strlen(KILLED));
+	return 0;
+}
+
+void cloister_registry_note_kill(const char *id)
+{
+	char name[CLOISTER_SESSION_ID_MAX];
+
+	snprintf(name, sizeof(name), "%s", id);
+	cloister_registry_each_login(id, append_kill, name, NULL);
+}
+
+bool cloister_registry_login_was_killed(const char *id)
+{
+	char name[CLOISTER_SESSION_ID_MAX + 16], text[CLOISTER_REGISTRY_ENTRY_MAX];
+	int _cleanup_close_ registry = cloister_registry_open(LOGINS, 0755, NULL);
+
+	login_name(id, name, sizeof(name));
+	return registry >= 0 && cloister_registry_read(registry, name + 1, text, sizeof(text)) == 0 &&
+	       strstr(text, "\n" KILLED) != NULL;
 }
 
 void cloister_registry_remove_login(const char *id)

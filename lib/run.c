@@ -27,6 +27,8 @@ struct run_state {
 	struct cloister_session *session;
 	struct cloister_pty pty;
 	int own_pid_namespace;
+	struct cloister_login login;
+	struct cloister_audit audit;
 };
 
 static void __attribute__((noreturn)) refuse_entry(const char *step, int code)
@@ -122,7 +124,6 @@ static int run_and_wait(const struct cloister_run *run, struct run_state *state,
 
 static int start(const struct cloister_run *run, struct run_state *state, struct cloister_error *err)
 {
-	const struct cloister_login login = {.service = "cloister run"};
 	struct cloister_session_options options = {.init_path = run->init_path, .devpts = -1, .shared_root = -1};
 	int _cleanup_close_ devpts = -1;
 	int r = 0;
@@ -147,7 +148,7 @@ static int start(const struct cloister_run *run, struct run_state *state, struct
 	if (run->live == NULL)
 		r = cloister_session_start_registered(run->plan, run->init_path, devpts, &state->session, err);
 	if (r == 0 && run->live == NULL)
-		r = cloister_registry_add_login(state->session->id, &login, err);
+		r = cloister_registry_add_login(state->session->id, &state->login, err);
 	if (r == 0 && state->pty.number >= 0)
 		r = cloister_pty_relay(&state->pty, run->init_path,
 		                       state->session->shifted_root != UINT32_MAX ? state->session->shifted_root
@@ -156,13 +157,38 @@ static int start(const struct cloister_run *run, struct run_state *state, struct
 	return r;
 }
 
+static void tell_start(const struct cloister_run *run, struct run_state *state)
+{
+	cloister_audit_add_plan(&state->audit, run->plan);
+	cloister_audit_started(&state->audit, run->live == NULL ? CLOISTER_AUDIT_START : CLOISTER_AUDIT_ENTER,
+	                       state->session);
+	if (run->tell != NULL)
+		run->tell(&state->audit);
+}
+
+static void tell_end(const struct cloister_run *run, struct run_state *state, int status)
+{
+	cloister_audit_ending(&state->audit, state->session);
+	state->audit.event = run->live == NULL ? CLOISTER_AUDIT_END : CLOISTER_AUDIT_LEAVE;
+	state->audit.status = status;
+	if (run->tell != NULL)
+		run->tell(&state->audit);
+}
+
 int cloister_run(const struct cloister_run *run, int *status, struct cloister_error *err)
 {
 	struct run_state state = {.pty = {.number = -1, .master = -1, .control = -1}, .own_pid_namespace = -1};
+	snprintf(state.login.service, sizeof(state.login.service), "%s", run->service);
+	if (cloister_terminal_path(state.login.tty, sizeof(state.login.tty)) < 0)
+		state.login.tty[0] = '\0';
+	cloister_audit_begin(&state.audit, run->plan->user, run->plan->uid, &state.login);
 	int r = start(run, &state, err);
 
-	if (r == 0)
+	if (r == 0) {
+		tell_start(run, &state);
 		r = run_and_wait(run, &state, status, err);
+		tell_end(run, &state, r == 0 ? *status : -1);
+	}
 	if (state.own_pid_namespace >= 0)
 		close(state.own_pid_namespace);
 	if (state.session != NULL && run->live == NULL) {

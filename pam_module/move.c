@@ -9,13 +9,11 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <syslog.h>
 #include <unistd.h>
-
-#include <security/pam_ext.h>
 
 #include "cloister/cleanup.h"
 #include "cloister/run.h"
+#include "tell.h"
 
 #define REFUSED    254
 #define ENTRY_WAIT 10000 /* milliseconds */
@@ -150,8 +148,9 @@ static void __attribute__((noreturn)) stay_outside(pam_handle_t *pamh, struct cl
 	keep_only_ours(open);
 	open->terminal.mount = -1;
 	int status = outlive(child);
+	open->audit.status = status;
 	cloister_open_close(open, NULL);
-	pam_syslog(pamh, LOG_INFO, "session %s %s", open->session->id, open->ended ? "ended" : "left");
+	cloister_tell_end(pamh, open);
 	cloister_exit_like(status);
 }
 

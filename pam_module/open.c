@@ -112,6 +112,7 @@ int cloister_open_start(pam_handle_t *pamh, const struct cloister_plan *plan, co
 
 	if (open == NULL)
 		return cloister_fail(err, ENOMEM, "session", NULL, "no memory");
+	open->told = true;
 	open->view = (struct cloister_login_view){-1, -1, -1};
 	open->terminal = (struct cloister_own_terminal){.mount = -1, .held = -1};
 	open->pty = (struct cloister_pty){.number = -1, .master = -1, .control = -1};
@@ -164,6 +165,8 @@ int cloister_open_close(struct cloister_open *open, struct cloister_error *err)
 	close_and_forget(&armed->pty_master);
 	if (open->session != NULL) {
 		/* A second time, from the cleanup, it has been left already. */
+		if (!open->told)
+			cloister_audit_ending(&open->audit, open->session);
 		open->ended = cloister_session_leave(open->session) || open->ended;
 		if (open->ended)
 			cloister_registry_remove(open->session->id);

@@ -3,6 +3,7 @@
 #ifndef CLOISTER_OPEN_H
 #define CLOISTER_OPEN_H
 
+#include "cloister/audit.h"
 #include "cloister/plan.h"
 #include "cloister/registry.h"
 #include "cloister/terminal.h"
@@ -19,6 +20,8 @@ struct cloister_open {
 	char changed[CLOISTER_ERROR_TEXT_MAX]; /* why it is not one that was there; "" */
 	struct cloister_armed armed;
 	bool keeps_view;
+	struct cloister_audit audit; /* of this login; the caller's of cloister_open_start to begin */
+	bool told;                   /* there is no end to be told: it has been, or the start was not */
 };
 
 /*

@@ -22,6 +22,7 @@
 #include "environment.h"
 #include "move.h"
 #include "open.h"
+#include "tell.h"
 
 #define DATA_NAME "cloister"
 
@@ -36,20 +37,20 @@ static void cleanup(pam_handle_t *pamh, void *data, int error_status)
 {
 	struct cloister_open *open = data;
 
-	(void)pamh;
 	(void)error_status;
-	if (open->session->owner == getpid())
+	if (open->session->owner == getpid()) {
 		cloister_open_close(open, NULL);
+		cloister_tell_end(pamh, open);
+	}
 	cloister_open_free(open);
 }
 
 /* PAM_SYSTEM_ERR: sudo(8) takes PAM_SESSION_ERR for no reason to stop, and would go on with the user's command on the
  * host. */
-static int refuse(pam_handle_t *pamh, const char *user, const struct cloister_error *err)
+static int refuse(pam_handle_t *pamh, struct cloister_audit *audit, const struct cloister_error *err)
 {
-	char line[2048];
-
-	pam_syslog(pamh, LOG_ERR, "session for %s refused: %s", user, cloister_error_line(err, line, sizeof(line)));
+	cloister_audit_refused(audit, err);
+	cloister_tell(pamh, LOG_ERR, audit);
 	pam_error(pamh, "Your session could not be started. Please tell the administrator.");
 	return PAM_SYSTEM_ERR;
 }
@@ -78,9 +79,14 @@ static int find_init(char *path, size_t size)
 }
 
 /* Maintenance: the administrator's own words, and no error of ours. */
-static int refuse_for_maintenance(pam_handle_t *pamh, const char *user, const struct cloister_policy *policy)
+static int refuse_for_maintenance(pam_handle_t *pamh, struct cloister_audit *audit,
+                                  const struct cloister_policy *policy)
 {
-	pam_syslog(pamh, LOG_NOTICE, "session for %s refused: refuse = %s", user, policy->refuse);
+	struct cloister_error err = {0};
+
+	cloister_fail(&err, EACCES, CLOISTER_REFUSED, NULL, "%s", policy->refuse);
+	cloister_audit_refused(audit, &err);
+	cloister_tell(pamh, LOG_NOTICE, audit);
 	pam_error(pamh, "%s", policy->refuse);
 	return PAM_SYSTEM_ERR;
 }
@@ -154,7 +160,7 @@ static void copy_item(pam_handle_t *pamh, int item, char *text, size_t size)
 		snprintf(text, size, "%s", (const char *)value);
 }
 
-/* For `cloister ls`. */
+/* For `cloister ls`, and the logs. */
 static void describe_login(pam_handle_t *pamh, struct cloister_login *login)
 {
 	*login = (struct cloister_login){0};
@@ -164,12 +170,12 @@ static void describe_login(pam_handle_t *pamh, struct cloister_login *login)
 }
 
 static int open_isolated(pam_handle_t *pamh, const struct cloister_policy *policy,
-                         const struct cloister_account *account, const char *session_id, struct cloister_error *err)
+                         const struct cloister_account *account, const char *session_id,
+                         const struct cloister_login *login, struct cloister_audit *audit, struct cloister_error *err)
 {
 	struct cloister_plan _cleanup_plan_ *plan = NULL;
 	const struct cloister_program *program = find_program(pamh, policy);
 	struct cloister_open *open = NULL;
-	struct cloister_login login;
 	char init_path[PATH_MAX];
 
 	if (cloister_move_was_made())
@@ -186,17 +192,20 @@ static int open_isolated(pam_handle_t *pamh, const struct cloister_policy *polic
 		r = make_plan(policy, account, program, session_id, init_path, &plan, err);
 	if (r == 0 && cloister_environment_fit(pamh, plan) < 0)
 		r = cloister_fail(err, ENOMEM, "environment", NULL, "pam_putenv failed");
-	describe_login(pamh, &login);
+	if (plan != NULL)
+		cloister_audit_add_plan(audit, plan);
 	if (r == 0)
-		r = cloister_open_start(pamh, plan, program, init_path, &login, &open, err);
+		r = cloister_open_start(pamh, plan, program, init_path, login, &open, err);
 	if (r < 0)
 		return r;
 	if (*open->changed != '\0')
 		pam_syslog(pamh, LOG_NOTICE, "%s gets a session beside the one that is there: %s", account->name,
 		           open->changed);
+	cloister_audit_started(audit, open->joined ? CLOISTER_AUDIT_JOIN : CLOISTER_AUDIT_START, open->session);
+	open->audit = *audit;
 	/* Before a move: from inside no line reaches the host's syslog. */
-	pam_syslog(pamh, LOG_INFO, "session %s of %s %s: rootfs %s, init %d", open->session->id, account->name,
-	           open->joined ? "joined" : "started", plan->rootfs, (int)open->session->init);
+	cloister_tell(pamh, LOG_INFO, audit);
+	open->told = false;
 	if (program->moves)
 		r = cloister_move(pamh, open, err);
 	if (r == 0 && pam_set_data(pamh, DATA_NAME, open, cleanup) != PAM_SUCCESS)
@@ -235,6 +244,8 @@ PAM_EXTERN __attribute__((visibility("default"))) int pam_sm_open_session(pam_ha
 	struct cloister_policy _cleanup_policy_ *policy = NULL;
 	struct cloister_error err = {0};
 	struct arguments arguments = {0};
+	struct cloister_login login;
+	struct cloister_audit audit;
 	char session_id[CLOISTER_SESSION_ID_MAX];
 	const char *user = NULL;
 	const void *already = NULL;
@@ -247,14 +258,17 @@ PAM_EXTERN __attribute__((visibility("default"))) int pam_sm_open_session(pam_ha
 	}
 	if (pam_get_user(pamh, &user, NULL) != PAM_SUCCESS || user == NULL)
 		return PAM_SYSTEM_ERR;
+	describe_login(pamh, &login);
+	cloister_audit_begin(&audit, "an unknown user", -1, &login);
 	if (cloister_account_by_name(user, &account, &err) < 0)
-		return refuse(pamh, "an unknown user", &err);
+		return refuse(pamh, &audit, &err);
+	cloister_audit_begin(&audit, account->name, account->uid, &login);
 	if (parse_arguments(argc, argv, &arguments, &err) < 0)
-		return account->uid == 0 ? PAM_IGNORE : refuse(pamh, user, &err);
+		return account->uid == 0 ? PAM_IGNORE : refuse(pamh, &audit, &err);
 	if (cloister_session_new_id(account->name, session_id, &err) < 0)
-		return account->uid == 0 ? PAM_IGNORE : refuse(pamh, user, &err);
+		return account->uid == 0 ? PAM_IGNORE : refuse(pamh, &audit, &err);
 	if (find_policy(&arguments, account, session_id, &policy, &err) < 0)
-		return refuse(pamh, user, &err);
+		return refuse(pamh, &audit, &err);
 	if (policy == NULL || !policy->isolate) {
 		if (arguments.debug)
 			pam_syslog(pamh, LOG_DEBUG, "%s is not isolated", user);
@@ -264,13 +278,13 @@ PAM_EXTERN __attribute__((visibility("default"))) int pam_sm_open_session(pam_ha
 		/* What is asked for is known only inside, later: internal-sftp executes nothing, and whatever else sshd
 		 * starts passes the launcher. No other program transfers files. */
 		if (!policy->refuse_except_sftp || !find_program(pamh, policy)->keeps_view)
-			return refuse_for_maintenance(pamh, user, policy);
+			return refuse_for_maintenance(pamh, &audit, policy);
 		pam_syslog(pamh, LOG_NOTICE, "session for %s only to transfer files: refuse = %s", user,
 		           policy->refuse);
 		cloister_policy_transfer_only(policy);
 	}
-	if (open_isolated(pamh, policy, account, session_id, &err) < 0)
-		return refuse(pamh, user, &err);
+	if (open_isolated(pamh, policy, account, session_id, &login, &audit, &err) < 0)
+		return refuse(pamh, &audit, &err);
 	return PAM_SUCCESS;
 }
 
@@ -292,7 +306,7 @@ PAM_EXTERN __attribute__((visibility("default"))) int pam_sm_close_session(pam_h
 	if (cloister_open_close(open, &err) < 0)
 		pam_syslog(pamh, LOG_ERR, "session %s: %s", open->session->id,
 		           cloister_error_line(&err, line, sizeof(line)));
-	pam_syslog(pamh, LOG_INFO, "session %s %s", open->session->id, open->ended ? "ended" : "left");
+	cloister_tell_end(pamh, open);
 	/* The cleanup frees it; what it closes is closed already. */
 	pam_set_data(pamh, DATA_NAME, NULL, NULL);
 	return PAM_SUCCESS;

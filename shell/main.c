@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cloister/account.h"
+#include "cloister/audit.h"
 #include "cloister/cleanup.h"
 #include "cloister/config.h"
 #include "cloister/file_transfer.h"
@@ -97,8 +98,21 @@ static int apply_refusal(struct cloister_policy *policy, char **argv, struct clo
 	return 1;
 }
 
-static int run_session(char **argv, int *status, struct cloister_error *err)
+/* Closed again: the session's process is a fork of this one. */
+static void tell(const struct cloister_audit *audit)
 {
+	char line[CLOISTER_AUDIT_LINE_MAX];
+
+	openlog("cloister-sh", LOG_PID, LOG_AUTHPRIV);
+	syslog(audit->event == CLOISTER_AUDIT_REFUSE ? LOG_ERR : LOG_INFO, "%s",
+	       cloister_audit_line(audit, line, sizeof(line)));
+	closelog();
+}
+
+/* *audit is begun, with as much as is known when it fails. */
+static int run_session(char **argv, int *status, struct cloister_audit *audit, struct cloister_error *err)
+{
+	const struct cloister_login login = {.service = "cloister-sh"};
 	struct cloister_account _cleanup_account_ *account = NULL;
 	struct cloister_policy _cleanup_policy_ *policy = NULL;
 	struct cloister_plan _cleanup_plan_ *plan = NULL;
@@ -106,7 +120,10 @@ static int run_session(char **argv, int *status, struct cloister_error *err)
 	int transfers = 0;
 	char session_id[CLOISTER_SESSION_ID_MAX], init_path[PATH_MAX], name[NAME_MAX + 2];
 
+	cloister_audit_begin(audit, "an unknown user", getuid(), &login);
 	int r = cloister_account_by_uid(getuid(), &account, err);
+	if (r == 0)
+		cloister_audit_begin(audit, account->name, account->uid, &login);
 	if (r == 0)
 		r = cloister_session_new_id(account->name, session_id, err);
 	if (r == 0)
@@ -121,6 +138,7 @@ static int run_session(char **argv, int *status, struct cloister_error *err)
 		r = make_plan(policy, account, session_id, init_path, &plan, err);
 	if (r < 0)
 		return r;
+	cloister_audit_add_plan(audit, plan);
 	const char *slash = strrchr(plan->shell, '/');
 	char *fallback[] = {name, NULL};
 	struct cloister_run run = {.plan = plan,
@@ -128,7 +146,9 @@ static int run_session(char **argv, int *status, struct cloister_error *err)
 	                           .init_path = init_path,
 	                           .program = plan->shell,
 	                           .argv = argv[0] != NULL ? argv : fallback,
-	                           .environment = environ};
+	                           .environment = environ,
+	                           .service = login.service,
+	                           .tell = tell};
 	snprintf(name, sizeof(name), "%s%.*s", argv[0] != NULL && argv[0][0] == '-' ? "-" : "", NAME_MAX,
 	         slash != NULL ? slash + 1 : plan->shell);
 	run.argv[0] = name;
@@ -156,6 +176,7 @@ int main(int argc, char **argv)
 {
 	struct cloister_error err = {0};
 	struct cloister_inside inside;
+	struct cloister_audit audit;
 	char line[2048];
 	int status = 0;
 
@@ -175,10 +196,10 @@ int main(int argc, char **argv)
 		fprintf(stderr, "cloister-sh: %s\n", cloister_error_line(&err, line, sizeof(line)));
 		return 127;
 	}
-	if (run_session(argv, &status, &err) < 0) {
+	if (run_session(argv, &status, &audit, &err) < 0) {
 		cloister_error_line(&err, line, sizeof(line));
-		openlog("cloister-sh", LOG_PID, LOG_AUTHPRIV);
-		syslog(LOG_ERR, "session for uid %u refused: %s", getuid(), line);
+		cloister_audit_refused(&audit, &err);
+		tell(&audit);
 		if (strcmp(err.step, CLOISTER_REFUSED) == 0) {
 			fprintf(stderr, "%s\n", err.text);
 			return FAILED;
@@ -186,6 +207,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "cloister-sh: your session could not be started: %s\n", line);
 		const char *limit = geteuid() == 0 ? NULL : cloister_namespace_limit();
 		if (limit != NULL) {
+			openlog("cloister-sh", LOG_PID, LOG_AUTHPRIV);
 			syslog(LOG_ERR, "%s", limit);
 			fprintf(stderr, "cloister-sh: for the administrator: %s\n", limit);
 		}

@@ -40,6 +40,9 @@ int cloister_cgroup_verify(const char *id, pid_t init, struct cloister_error *er
 /* The most memory that the session has had at one time (memory.peak, Linux 5.19). 0 or -errno. */
 int cloister_cgroup_peak(const char *id, uint64_t *bytes);
 
+/* How many processes of the session the kernel has killed for want of memory (memory.events). 0 or -errno. */
+int cloister_cgroup_oom_kills(const char *id, uint64_t *count);
+
 /*
  * Removes the cgroup of a session that has been ended, waiting at most so many milliseconds for its last process. A
  * session without one is no error. 0, or -EBUSY: the next login's sweep removes it.

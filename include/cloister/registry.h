@@ -57,6 +57,12 @@ int cloister_registry_add_login(const char *id, const struct cloister_login *log
 /* Takes that back. */
 void cloister_registry_remove_login(const char *id);
 
+/* Notes for the logins of a session that it is about to be killed on an administrator's order. What cannot be noted is
+ * not in the logs, and no reason to let it live. */
+void cloister_registry_note_kill(const char *id);
+/* Whether that was noted for the calling process's login. */
+bool cloister_registry_login_was_killed(const char *id);
+
 /* Adds a session (written beside, then renamed). Needs root. */
 int cloister_registry_add(const struct cloister_session *session, const struct cloister_plan *plan,
                           struct cloister_error *err);

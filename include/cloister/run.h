@@ -4,6 +4,7 @@
 #define CLOISTER_RUN_H
 
 #include "cloister/account.h"
+#include "cloister/audit.h"
 #include "cloister/error.h"
 #include "cloister/plan.h"
 
@@ -16,6 +17,9 @@ struct cloister_run {
 	const char *program;           /* a path inside, or a name that is looked for in PATH inside */
 	char **argv;
 	char **environment;
+	const char *service; /* what the registry and the logs call the caller, "cloister run" */
+	/* Told of the start, once it is there, and of the end; NULL: nobody is. */
+	void (*tell)(const struct cloister_audit *audit);
 };
 
 /*

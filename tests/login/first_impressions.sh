@@ -39,7 +39,7 @@ test_nologin() {
 	sed -i '1i account required pam_nologin.so' /etc/pam.d/sshd
 	echo "the machine is going down" >/etc/nologin
 	want "refused" 255 "$(status on iris true)"
-	want "nothing was started" "" "$(log_new | grep -F 'started: rootfs' || true)"
+	want "nothing was started" "" "$(log_new | grep -F 'event="start"' || true)"
 	rm /etc/nologin
 	want "afterwards" 0 "$(status on iris true)"
 }
@@ -52,7 +52,7 @@ test_expired_account() {
 	usermod -e 1 iris
 	want "expired" 255 "$(status on iris true)"
 	want_match "reason" 'pam_unix.*account iris has expired' "$(log_new)"
-	want "one session" 1 "$(log_new | grep -cF 'started: rootfs')"
+	want "one session" 1 "$(log_new | grep -cF 'event="start"')"
 }
 
 # A password that must be changed is changed before there is a session: with the host's passwd, in the host's shadow.

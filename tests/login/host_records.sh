@@ -145,7 +145,7 @@ test_the_line_twice() {
 	want "works" iris "$(on iris whoami)"
 	[ "$(on iris readlink /proc/self/ns/mnt)" != "$(readlink /proc/1/ns/mnt)" ] || fail "not inside"
 	sleep 0.3
-	want "one session each" 2 "$(log_new | grep -c 'started: rootfs')"
+	want "one session each" 2 "$(log_new | grep -c 'event="start"')"
 }
 
 run_cases "$@"

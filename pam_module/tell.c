@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* Lines of syslog. */
+#include "tell.h"
+
+#include <syslog.h>
+
+#include <security/pam_ext.h>
+
+void cloister_tell(pam_handle_t *pamh, int priority, const struct cloister_audit *audit)
+{
+	char line[CLOISTER_AUDIT_LINE_MAX];
+
+	pam_syslog(pamh, priority, "%s", cloister_audit_line(audit, line, sizeof(line)));
+}
+
+void cloister_tell_end(pam_handle_t *pamh, struct cloister_open *open)
+{
+	if (open->told)
+		return;
+	open->told = true;
+	open->audit.event = open->ended ? CLOISTER_AUDIT_END : CLOISTER_AUDIT_LEAVE;
+	cloister_tell(pamh, LOG_INFO, &open->audit);
+}
