@@ -174,6 +174,12 @@ host_build() {
 	if command -v busybox >/dev/null; then
 		busybox syslogd -n -O /var/log/syslog </dev/null >/dev/null 2>&1 &
 		HOST_SYSLOGD=$!
+		# It has its name, by which it is kept, and its socket only once it runs.
+		local i
+		for ((i = 0; i < 400; i++)); do
+			[ ! -S /dev/log ] || break
+			sleep 0.05
+		done
 	fi
 	set +e
 }
