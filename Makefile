@@ -68,7 +68,7 @@ $(B)/libcloister.a: $(call objects,$(LIB_SRC))
 
 $(B)/pam_cloister.so: $(call objects,$(PAM_SRC)) $(B)/libcloister.a pam_module/module.map
 	$(CC) $(ALL_CFLAGS) -shared $(LINK) -Wl,--version-script=pam_module/module.map -Wl,--exclude-libs,ALL $(LDFLAGS) \
-		-o $@ $(filter %.o %.a,$^) -lpam -lcap -lseccomp -lsubid
+		-o $@ $(filter %.o %.a,$^) -lpam -lcap -lseccomp -lsubid -laudit
 
 # Static: it runs in a rootfs that has none of the host's libraries, and no loader of the rootfs may touch it.
 $(B)/cloister-init: $(call objects,$(INIT_SRC)) $(B)/libcloister.a
@@ -78,7 +78,7 @@ $(B)/cloister-sh: $(call objects,$(SHELL_SRC)) $(B)/libcloister.a
 	$(CC) $(ALL_CFLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ -lcap -lseccomp -lsubid
 
 $(B)/cloister: $(call objects,$(CLI_SRC)) $(B)/libcloister.a
-	$(CC) $(ALL_CFLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ -lcap -lseccomp -lsubid -ljson-c
+	$(CC) $(ALL_CFLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ -lcap -lseccomp -lsubid -ljson-c -laudit
 
 # Apart, for the libraries behind it: a loader takes 10 ms for them, and no session is started by a program that has them.
 $(B)/cloister-image: $(call objects,$(IMAGE_SRC)) $(B)/libcloister.a
@@ -99,7 +99,11 @@ $(B)/tests/%_test: $(B)/obj/tests/unit/%_test.o $(B)/libcloister.a
 # The parts that only compute.
 $(B)/tests/image_test: $(call objects,image/names.c image/manifest.c image/json.c)
 # Small static programs that tests run inside a rootfs.
-PROBES := $(patsubst tests/probe/%.c,$(B)/probe/%,$(PROBE_SRC))
+PROBES := $(patsubst tests/probe/%.c,$(B)/probe/%,$(filter-out %_preload.c,$(PROBE_SRC))) \
+	$(patsubst tests/probe/%.c,$(B)/probe/%.so,$(filter %_preload.c,$(PROBE_SRC)))
+$(B)/probe/%_preload.so: tests/probe/%_preload.c Makefile
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -g -Wall -Wextra -fPIC -shared -o $@ $<
 $(B)/probe/%: tests/probe/%.c $(wildcard tests/probe/*.h) Makefile
 	@mkdir -p $(@D)
 	$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -g -Wall -Wextra -static -o $@ $<

@@ -54,7 +54,7 @@ int cli_program_path(const char *name, char *path, size_t size);
  */
 int cli_run_command(const struct cloister_run *what, char **command, int *status, struct cloister_error *err);
 
-/* One line of syslog for an event of a session that is made by hand. */
+/* One line of syslog for an event of a session that is made by hand, and by root an audit record. */
 void cli_tell(const struct cloister_audit *audit);
 
 /* Everything that leads to a plan; the members are the caller's (cli_subject_clear). */

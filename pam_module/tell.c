@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Lines of syslog. */
+/* Lines of syslog, and records of the kernel's audit. */
 #include "tell.h"
 
+#include <string.h>
 #include <syslog.h>
 
 #include <security/pam_ext.h>
@@ -11,6 +12,9 @@ void cloister_tell(pam_handle_t *pamh, int priority, const struct cloister_audit
 	char line[CLOISTER_AUDIT_LINE_MAX];
 
 	pam_syslog(pamh, priority, "%s", cloister_audit_line(audit, line, sizeof(line)));
+	int r = cloister_audit_send(audit);
+	if (r < 0)
+		pam_syslog(pamh, LOG_DEBUG, "no audit record: %s", strerror(-r));
 }
 
 void cloister_tell_end(pam_handle_t *pamh, struct cloister_open *open)

@@ -7,7 +7,7 @@
 
 #include "open.h"
 
-/* One line of syslog for an event. */
+/* One line of syslog for an event, and one audit record where there is audit. */
 void cloister_tell(pam_handle_t *pamh, int priority, const struct cloister_audit *audit);
 
 /* The end of a login, once; after cloister_open_close. */

@@ -83,4 +83,19 @@ void cloister_audit_refused(struct cloister_audit *audit, const struct cloister_
  */
 const char *cloister_audit_line(const struct cloister_audit *audit, char *buffer, size_t size);
 
+/*
+ * The same event as the text of a record of type VIRT_CONTROL, which libvirt writes for its containers and ausearch(8)
+ * finds by `--vm-name SESSION`; in libaudit's way of writing what others have chosen. Pure. Returns buffer.
+ */
+#define CLOISTER_AUDIT_RECORD_MAX 4096
+const char *cloister_audit_record(const struct cloister_audit *audit, char *buffer, size_t size);
+/* What such a record has for its result. */
+bool cloister_audit_succeeded(const struct cloister_audit *audit);
+
+/*
+ * Sends that record to the kernel, which needs root. 0, also where there is no audit for the caller to write to, or
+ * -errno: nothing that may change a login. Leaves no descriptor.
+ */
+int cloister_audit_send(const struct cloister_audit *audit);
+
 #endif

@@ -2,7 +2,7 @@
 # Installs the Debian packages that building ("build"), testing ("check", "vm"), measuring ("bench") and fuzzing ("fuzz") need, and only those that are missing.
 set -eu
 
-build_needs="gcc libc6-dev make pkg-config libpam0g-dev libcap-dev libseccomp-dev libsubid-dev libjson-c-dev libarchive-dev libssl-dev scdoc
+build_needs="gcc libc6-dev make pkg-config libpam0g-dev libcap-dev libseccomp-dev libsubid-dev libaudit-dev libjson-c-dev libarchive-dev libssl-dev scdoc
 	openssh-server openssh-client openssh-sftp-server uidmap"
 check_needs="libcmocka-dev busybox-static pamtester expect tmux socat rsync valgrind strace python3 cron sudo keyutils libcap2-bin
 	mandoc shellcheck iproute2 procps psmisc at opendoas git sshfs ansible-core lftp mosh python3-paramiko

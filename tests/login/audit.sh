@@ -191,4 +191,60 @@ test_hostile_values() {
 	want_no_match "no control characters" $'[\x01-\x08\x0e-\x1f\x7f]' "$start"
 }
 
+# ---- records of the kernel's audit; 2500 is VIRT_CONTROL of audit.h ----
+# recorded COMMAND...: runs it with a libaudit that writes records to /run/audit-records.
+recorded() {
+	rm -f /run/audit-records
+	LD_PRELOAD=$HOST_BUILD/probe/audit_preload.so timeout 30 "$@" </dev/null
+}
+
+test_audit_records() {
+	local id records
+	recorded su -l iris -c true
+	id=$(value session "$(event start)")
+	records=$(cat /run/audit-records)
+	want_match "start" "^2500 virt=cloister op=start reason=login vm=\"$id\" vm-pid=[0-9]+ acct=\"iris\" id=$(id -u iris) \
+service=\"su-l\" rhost=\"\?\" rootfs=\"/\" res=1$" "$records"
+	want_match "end" "^2500 virt=cloister op=stop reason=logout vm=\"$id\" .* res=1$" "$records"
+	want "nothing but these" 2 "$(grep -c ^2500 <<<"$records")"
+	isolate iris 'rootfs = /srv/nowhere'
+	recorded su -l iris -c true || true
+	want_match "refused" '^2500 virt=cloister op=start reason=rootfs vm="\?" .*acct="iris" .* res=0$' "$(cat /run/audit-records)"
+	recorded "$HOST_BUILD/cloister" run --config "$HOST_CONF" --user ivan -- true
+	want_match "by hand" 'op=start .* acct="ivan" .*service=6' "$(cat /run/audit-records)"
+}
+
+# Each descriptor that is opened is closed.
+test_audit_leaves_no_descriptor() {
+	recorded "$HOST_BUILD/cloister" run --config "$HOST_CONF" --user iris -- true
+	want "open and close" "open close open close" "$(grep -v ^2500 /run/audit-records | paste -sd ' ')"
+}
+
+# Where there is no audit, or it fails: nothing that a login would notice. Only a failure is worth a line. libpam has
+# records of its own, for which it opens audit too: there only the writing of ours can be made to fail.
+test_audit_fails() {
+	local code
+	# EINVAL, EPERM, EPROTONOSUPPORT, ECONNREFUSED
+	for code in 22 1 93 111; do
+		export AUDIT_ERRNO=$code
+		want "log: $code" iris "$(AUDIT_FAILS=log recorded su -l iris -c whoami)"
+		want "open: $code" iris "$(AUDIT_FAILS=open recorded "$HOST_BUILD/cloister" run --config "$HOST_CONF" --user iris -- whoami)"
+	done
+	export AUDIT_ERRNO=5
+	want "log: a failure" iris "$(AUDIT_FAILS=log recorded su -l iris -c whoami)"
+	eventually 10 eval 'log_new | grep -q "no audit record: Input/output error"' || fail "$(log_new)"
+	# In the order in which they were written: what came before is there by now.
+	want "said" 0 "$(log_new | grep 'no audit record' | grep -vc 'Input/output error')"
+}
+
+# The kernel's own answer to the record.
+test_audit_kernel_takes_it() {
+	local trace=/tmp/trace type='nlmsg_type=(0x9c4|AUDIT_VIRT_CONTROL)'
+	strace -o "$trace" -e trace=network "$HOST_BUILD/cloister" run --config "$HOST_CONF" --user iris -- true
+	grep -qE 'NETLINK_AUDIT\) = [0-9]' "$trace" || skip "the kernel has no audit"
+	! grep -qE "error=-(EPERM|ECONNREFUSED).*$type" "$trace" || skip "this container may not write audit records"
+	want "records" 2 "$(grep -cE "^sendto\(.*$type" "$trace")"
+	want "answers" 2 "$(grep -v MSG_PEEK "$trace" | grep -cE "^recvfrom\(.*\{error=0, .*$type")"
+}
+
 run_cases "$@"
