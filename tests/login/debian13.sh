@@ -7,7 +7,7 @@ set -u
 cd -- "$(dirname -- "$0")/../.." || exit 1
 
 packages=openssh-server,openssh-client,openssh-sftp-server,libpam0g-dev,gcc,libc6-dev,make,pkg-config,libcap-dev
-packages+=,libseccomp-dev,libsubid-dev,libjson-c-dev,libarchive-dev,libssl-dev,libcmocka-dev,scdoc,uidmap,busybox-static,expect,tmux,screen
+packages+=,libseccomp-dev,libsubid-dev,libaudit-dev,libjson-c-dev,libarchive-dev,libssl-dev,libcmocka-dev,scdoc,uidmap,busybox-static,expect,tmux,screen
 packages+=,socat,rsync,python3,cron,sudo,iproute2,procps,psmisc,login,util-linux,util-linux-extra,opendoas,at
 packages+=,pamtester,keyutils,strace,bsdutils,vim-tiny,less,git
 
