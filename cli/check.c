@@ -7,16 +7,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli.h"
 #include "cloister/cgroup.h"
 #include "cloister/cleanup.h"
 #include "cloister/image.h"
-#include "cloister/namespace_limits.h"
 #include "cloister/path.h"
 #include "cloister/source.h"
-#include "cloister/sshd_config.h"
 
 static const char usage[] = "usage: cloister check [--config FILE] [USER]\n"
 			    "Checks the configuration, the user's rootfs and plan, the PAM stacks and sshd_config.\n"
@@ -64,6 +63,43 @@ static void report(struct findings *findings, const struct cloister_row *row, co
 	             more);
 }
 
+/* What a place of the configuration shows is not the rootfs'. */
+static bool is_covered(const struct cloister_plan *plan, const char *path)
+{
+	for (size_t i = 0; i < plan->n_rows; i++) {
+		const struct cloister_row *row = &plan->rows[i];
+		size_t length = strlen(row->target);
+
+		if (*row->origin != '\0' && length > 1 && strncmp(path, row->target, length) == 0 &&
+		    (path[length] == '/' || path[length] == '\0'))
+			return true;
+	}
+	return false;
+}
+
+static void check_shell(const struct cloister_plan *plan, const struct cloister_row *row, int root,
+                        struct findings *findings)
+{
+	bool host = strcmp(row->source, "/") == 0;
+	/* Of the machine's own files, file systems of their own (/usr) are shown, too. */
+	int _cleanup_close_ shell =
+		host ? open(plan->shell, O_PATH | O_CLOEXEC) : cloister_path_open_inside(root, plan->shell, O_PATH);
+	struct stat st;
+
+	if (is_covered(plan, plan->shell))
+		return;
+	if (shell >= 0 && fstat(shell, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 0111) != 0)
+		return;
+	/* The user's layer may have it. */
+	if (*plan->state != '\0' && host)
+		printf("warning: shell: %s is not there, or cannot be executed; without it in %s's layer the login is "
+		       "refused\n",
+		       plan->shell, plan->user);
+	else
+		report_error(findings, "shell: %s is not in the rootfs %s, or cannot be executed", plan->shell,
+		             row->source);
+}
+
 /* Opens the rootfs as a session would, an image by mounting it for as long as it takes to look into it. */
 static void check_root(const struct cloister_plan *plan, const struct cloister_row *row, struct findings *findings)
 {
@@ -85,10 +121,7 @@ static void check_root(const struct cloister_plan *plan, const struct cloister_r
 		printf("ok: %s is %s image, mounted %s\n", row->source,
 		       strcmp(image.type, "erofs") == 0 ? "an erofs" : "a squashfs",
 		       image.mount >= 0 ? "as a file" : "by a loop device");
-	/* An overlay may add it. */
-	int _cleanup_close_ shell = cloister_path_open_inside(root, plan->shell, O_PATH);
-	if (shell < 0 && strcmp(row->source, "/") != 0)
-		report_error(findings, "shell: %s is not in the rootfs %s", plan->shell, row->source);
+	check_shell(plan, row, root, findings);
 }
 
 /* Homes and binds as a session would open them; a private home that is not there yet is made at the first login. */
@@ -118,116 +151,6 @@ static void check_sources(const struct cloister_plan *plan, struct findings *fin
 	}
 }
 
-/* The words of a pam.d line: type, control and module; false for a comment or another type. */
-static bool is_session_line(const char *line, char *module, size_t size)
-{
-	char type[32], control[128], name[128];
-
-	if (*line == '-')
-		line++;
-	if (sscanf(line, "%31s [%126[^]]] %127s", type, control, name) != 3 &&
-	    sscanf(line, "%31s %127s %127s", type, control, name) != 3)
-		return false;
-	snprintf(module, size, "%s", name);
-	return strcmp(type, "session") == 0;
-}
-
-static void check_pam_stack(const char *service, bool needed, struct findings *findings)
-{
-	char path[64], text[1024], module[128], after[128] = "";
-	bool found = false;
-
-	snprintf(path, sizeof(path), "/etc/pam.d/%s", service);
-	FILE _cleanup_fclose_ *file = fopen(path, "re");
-	if (file == NULL)
-		return;
-	while (fgets(text, sizeof(text), file) != NULL) {
-		if (!is_session_line(text, module, sizeof(module)))
-			continue;
-		if (strstr(module, "pam_cloister.so") != NULL) {
-			found = true;
-			*after = '\0';
-		} else if (found && *after == '\0') {
-			snprintf(after, sizeof(after), "%s", module);
-		}
-	}
-	if (!found)
-		printf("%s: %s has no pam_cloister.so line: logins through it are not isolated\n",
-		       needed ? "warning" : "note", path);
-	else if (*after != '\0')
-		printf("warning: %s: pam_cloister.so should be the last session line, and %s follows\n", path, after);
-	else
-		printf("ok: %s ends with pam_cloister.so\n", path);
-	(void)findings;
-}
-
-static bool pam_stack_isolates(const char *service)
-{
-	char path[64], text[1024], module[128];
-	bool found = false;
-
-	snprintf(path, sizeof(path), "/etc/pam.d/%s", service);
-	FILE _cleanup_fclose_ *file = fopen(path, "re");
-	while (file != NULL && fgets(text, sizeof(text), file) != NULL) {
-		if (is_session_line(text, module, sizeof(module)) && strstr(module, "pam_cloister.so") != NULL)
-			found = true;
-	}
-	return found;
-}
-
-static bool sshd_says(const struct cloister_account *account, const char *keyword, const char *expected)
-{
-	char value[1024];
-
-	return cloister_sshd_value(account->name, NULL, keyword, value, sizeof(value)) == 0 &&
-	       strcmp(value, expected) == 0;
-}
-
-/* What a login shell alone cannot contain: it is never asked for a forward or for internal-sftp. */
-static void check_login_shell(const struct cloister_account *account)
-{
-	const char *slash = strrchr(account->shell, '/');
-
-	if (slash == NULL || strcmp(slash + 1, "cloister-sh") != 0 || pam_stack_isolates("sshd"))
-		return;
-	const char *limit = cloister_namespace_limit();
-	if (limit != NULL)
-		printf("warning: the login shell of %s is cloister-sh, which works as the user: %s\n", account->name,
-		       limit);
-	/* What sshd cannot be asked counts as open. */
-	bool sftp_closed = sshd_says(account, "subsystem", "sftp /usr/lib/openssh/sftp-server");
-	bool forwards_closed = sshd_says(account, "disableforwarding", "yes");
-	if (sftp_closed && forwards_closed) {
-		printf("ok: the login shell of %s is cloister-sh, and sshd's own sftp and forwards are closed\n",
-		       account->name);
-		return;
-	}
-	printf("warning: the login shell of %s is cloister-sh, and /etc/pam.d/sshd has no pam_cloister.so: sshd itself "
-	       "serves\n"
-	       "      %s%s%s, outside of any session. In sshd_config:\n",
-	       account->name, sftp_closed ? "" : "internal-sftp", sftp_closed || forwards_closed ? "" : " and ",
-	       forwards_closed ? "" : "forwards (-L, -R, -D, -A, -X)");
-	if (!sftp_closed)
-		printf("        Subsystem sftp /usr/lib/openssh/sftp-server\n");
-	if (!forwards_closed)
-		printf("        Match User %s\n"
-		       "            DisableForwarding yes\n",
-		       account->name);
-}
-
-static void check_chroot(const struct cloister_account *account, struct findings *findings)
-{
-	char directory[PATH_MAX];
-
-	if (cloister_sshd_mentions("ChrootDirectory") &&
-	    cloister_sshd_value(account->name, NULL, "chrootdirectory", directory, sizeof(directory)) == 0 &&
-	    strcmp(directory, "none") != 0)
-		report_error(findings,
-		             "sshd_config: ChrootDirectory %s holds for %s, who is isolated: sshd cannot do that "
-		             "inside a session, and ssh logins are refused",
-		             directory, account->name);
-}
-
 static void check_user(const struct cli_options *options, struct findings *findings)
 {
 	struct cli_subject subject = {0};
@@ -255,11 +178,9 @@ static void check_user(const struct cli_options *options, struct findings *findi
 			report_error(findings, "limits: %s", cloister_error_line(&err, line, sizeof(line)));
 		findings->errors += cli_check_overlay(subject.plan);
 		findings->errors += cli_check_network(subject.plan);
-		check_login_shell(subject.account);
-		if (subject.policy->isolate) {
-			check_chroot(subject.account, findings);
+		findings->errors += cli_check_sshd(subject.account, subject.policy->isolate);
+		if (subject.policy->isolate)
 			cli_check_services(options->user);
-		}
 	}
 	if (*subject.init_path != '\0') {
 		int _cleanup_close_ fd =
@@ -291,9 +212,9 @@ int cli_check(int argc, char **argv)
 		options.user = argv[first];
 		check_user(&options, &findings);
 	}
-	check_pam_stack("sshd", true, &findings);
-	check_pam_stack("login", false, &findings);
-	check_pam_stack("su", false, &findings);
+	findings.errors += cli_check_pam("sshd", true);
+	findings.errors += cli_check_pam("login", false);
+	findings.errors += cli_check_pam("su", false);
 	free(options.settings);
 	printf("%d error%s\n", findings.errors, findings.errors == 1 ? "" : "s");
 	return findings.errors == 0 ? 0 : 1;

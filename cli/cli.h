@@ -83,6 +83,13 @@ int cli_check_network(const struct cloister_plan *plan);
 /* Likewise, about PAM services through which a user's commands run on the host without a login: prints warnings. */
 void cli_check_services(const char *user);
 
+/* Likewise, the PAM stack of a service; needed: without our line it is worth a warning. */
+int cli_check_pam(const char *service, bool needed);
+/* Whether sessions of a service are isolated: our line is in its stack. */
+bool cli_pam_isolates(const char *service);
+/* Likewise, what sshd is configured to do with a user. */
+int cli_check_sshd(const struct cloister_account *account, bool isolated);
+
 /* "C /path" and a newline, with everything escaped that a terminal could take for a command. */
 void cli_print_change(const struct cloister_overlay_change *change);
 

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/* Reading /etc/pam.d. */
+#include "pam_stack.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "cloister/cleanup.h"
+
+#define MODULE     "pam_cloister.so"
+#define DEPTH_MAX  16 /* libpam's own is 32; a loop is a mistake anyway */
+#define WHITESPACE " \t\n\r"
+
+/* The next word, of which [ ... ] is one, "\]" no end of it. */
+static const char *take_word(const char *at, char *word, size_t size)
+{
+	size_t length = 0;
+
+	at += strspn(at, WHITESPACE);
+	bool bracketed = *at == '[';
+	while (*at != '\0' && (bracketed || strchr(WHITESPACE, *at) == NULL)) {
+		bool ends = bracketed && *at == ']' && word[length - 1] != '\\';
+
+		if (length + 1 < size)
+			word[length++] = *at;
+		at++;
+		if (ends)
+			break;
+	}
+	word[length] = '\0';
+	return at;
+}
+
+bool cli_pam_line_parse(const char *text, struct pam_line *line)
+{
+	char type[PAM_STACK_TEXT_MAX];
+
+	*line = (struct pam_line){.may_be_missing = false};
+	const char *at = take_word(text, type, sizeof(type));
+	if (*type == '\0' || *type == '#')
+		return false;
+	line->may_be_missing = *type == '-';
+	snprintf(line->type, sizeof(line->type), "%.*s", (int)sizeof(line->type) - 1, type + line->may_be_missing);
+	if (strcasecmp(line->type, "@include") != 0)
+		at = take_word(at, line->control, sizeof(line->control));
+	at = take_word(at, line->module, sizeof(line->module));
+	at += strspn(at, WHITESPACE);
+	snprintf(line->arguments, sizeof(line->arguments), "%.*s", (int)strcspn(at, "#\n"), at);
+	return *line->module != '\0';
+}
+
+static bool is_ours(const struct pam_line *line)
+{
+	const char *slash = strrchr(line->module, '/');
+
+	return strcmp(slash != NULL ? slash + 1 : line->module, MODULE) == 0;
+}
+
+/* What comes after it is not asked when it succeeds. */
+static bool ends_the_stack(const struct pam_line *line)
+{
+	return strcasecmp(line->control, "sufficient") == 0 || strstr(line->control, "success=done") != NULL;
+}
+
+static void keep(char to[PAM_STACK_TEXT_MAX], const char *from)
+{
+	snprintf(to, PAM_STACK_TEXT_MAX, "%s", from);
+}
+
+static void add_line(const struct pam_line *line, const char *file, struct pam_stack *stack)
+{
+	bool session = strcasecmp(line->type, "session") == 0;
+
+	if (is_ours(line) && !session) {
+		keep(stack->wrong_type, line->type);
+	} else if (is_ours(line)) {
+		stack->found = true;
+		stack->line = *line;
+		keep(stack->file, file);
+		*stack->after = '\0';
+	} else if (session && stack->found && *stack->after == '\0') {
+		keep(stack->after, line->module);
+	} else if (session && !stack->found && ends_the_stack(line)) {
+		keep(stack->before, line->module);
+	}
+}
+
+static FILE *open_service(const char *name, char *path, size_t size)
+{
+	static const char *const directories[] = {"/etc/pam.d", "/usr/lib/pam.d"};
+	FILE *file = NULL;
+
+	if (*name == '/') {
+		snprintf(path, size, "%s", name);
+		return fopen(path, "re");
+	}
+	for (size_t i = 0; file == NULL && i < sizeof(directories) / sizeof(*directories); i++) {
+		snprintf(path, size, "%s/%s", directories[i], name);
+		file = fopen(path, "re");
+	}
+	return file;
+}
+
+/* A line that ends in a backslash goes on in the next one. */
+static ssize_t read_line(FILE *file, char **text, size_t *room)
+{
+	char _cleanup_free_ *more = NULL;
+	size_t more_room = 0;
+	ssize_t n = getline(text, room, file);
+
+	while (n >= 2 && strcmp(*text + n - 2, "\\\n") == 0) {
+		ssize_t added = getline(&more, &more_room, file);
+
+		if (added < 0)
+			return n;
+		char *joined = realloc(*text, (size_t)(n + added) + 1);
+		if (joined == NULL)
+			return -1;
+		*text = joined;
+		*room = (size_t)(n + added) + 1;
+		memcpy(joined + n - 2, more, (size_t)added + 1);
+		n += added - 2;
+	}
+	return n;
+}
+
+/* Only what is included for sessions, or as a whole. */
+static bool includes(const struct pam_line *line)
+{
+	return strcasecmp(line->type, "@include") == 0 ||
+	       (strcasecmp(line->type, "session") == 0 &&
+	        (strcasecmp(line->control, "include") == 0 || strcasecmp(line->control, "substack") == 0));
+}
+
+/* only_session: of a file that a line of that type includes, the others do not count. */
+static bool read_file(const char *name, bool only_session, unsigned depth, struct pam_stack *stack)
+{
+	char path[PAM_STACK_TEXT_MAX];
+	char _cleanup_free_ *text = NULL;
+	size_t room = 0;
+	FILE _cleanup_fclose_ *file = depth < DEPTH_MAX ? open_service(name, path, sizeof(path)) : NULL;
+
+	if (file == NULL)
+		return false;
+	while (read_line(file, &text, &room) > 0) {
+		struct pam_line line;
+
+		if (!cli_pam_line_parse(text, &line))
+			continue;
+		if (includes(&line))
+			read_file(line.module, only_session || *line.type != '@', depth + 1, stack);
+		else if (!only_session || strcasecmp(line.type, "session") == 0)
+			add_line(&line, path, stack);
+	}
+	return true;
+}
+
+void cli_pam_stack_read(const char *service, struct pam_stack *stack)
+{
+	*stack = (struct pam_stack){.exists = false};
+	stack->exists = read_file(service, false, 0, stack);
+}

@@ -1,0 +1,217 @@
+#!/bin/bash
+# cloister check, before anybody is locked out, or not isolated without anybody's notice: each mistake is made, what check
+# says and its exit status are looked at, and where it is cheap a login shows that it is so.
+set -u
+. "$(dirname -- "$0")/../lib/cases.sh"
+
+# check [USER]: what it says; CODE is its exit status.
+check() {
+	CODE=0
+	SAID=$("$HOST_BUILD/cloister" check --config "$HOST_CONF" "$@" 2>&1) || CODE=$?
+}
+
+# finds CODE REGEX [USER]
+finds() {
+	check "${3:-iris}"
+	want_match "check" "$2" "$SAID"
+	want "exit status" "$1" "$CODE"
+}
+
+# sshd_line LINE: in place of the module's own in /etc/pam.d/sshd.
+sshd_line() {
+	pam_service sshd
+	sed -i "s|^session required .*pam_cloister.so.*|$1|" /etc/pam.d/sshd
+}
+
+MODULE=$HOST_BUILD/pam_cloister.so
+
+on_the_host() {
+	[ "$(on iris readlink /proc/self/ns/mnt)" = "$(readlink /proc/1/ns/mnt)" ]
+}
+
+test_control_nothing_is_wrong() {
+	check iris
+	want_match "ok" '^ok: iris is isolated' "$SAID"
+	want_match "ok" '^ok: /etc/pam.d/sshd ends with pam_cloister.so$' "$SAID"
+	# Services by which nobody logs in: programs.services_without_the_line_are_named.
+	want_no_match "nothing else" '^(error|warning):' "$(grep -v ': the PAM service ' <<<"$SAID")"
+	want_match "sum" '^0 errors$' "$SAID"
+	want "exit status" 0 "$CODE"
+	check nora
+	want_match "nora" '^note: nora is not isolated' "$SAID"
+	want "exit status" 0 "$CODE"
+}
+
+test_pam_line_is_missing() {
+	sed -i '/pam_cloister/d' /etc/pam.d/sshd
+	finds 0 '^warning: /etc/pam.d/sshd has no pam_cloister.so line'
+	on_the_host || fail "isolated"
+	sed -i '/pam_cloister/d' /etc/pam.d/su
+	finds 0 '^note: /etc/pam.d/su has no pam_cloister.so line'
+}
+
+test_pam_line_is_of_another_type() {
+	sshd_line "auth required $MODULE"
+	finds 0 '^warning: /etc/pam.d/sshd: .* line of type auth, where it does nothing'
+	want_match "and is missing" '^warning: /etc/pam.d/sshd has no pam_cloister.so line' "$SAID"
+	on_the_host || fail "isolated"
+}
+
+test_pam_line_is_not_the_last() {
+	pam_service sshd '' 'session optional pam_exec.so /bin/true'
+	finds 0 '^warning: /etc/pam.d/sshd: .* last session line, and pam_exec.so follows'
+	printf 'session optional pam_umask.so\n' >/etc/pam.d/common-after
+	pam_service sshd '' '@include common-after'
+	finds 0 '^warning: /etc/pam.d/sshd: .* last session line, and pam_umask.so follows'
+	# Of another type, or a comment.
+	pam_service sshd '' 'password required pam_deny.so'
+	echo '# session required pam_deny.so' >>/etc/pam.d/sshd
+	finds 0 '^ok: /etc/pam.d/sshd ends with pam_cloister.so$'
+	rm /etc/pam.d/common-after
+}
+
+# A line that is in a file which others include, too, by each way of including.
+test_pam_line_in_an_included_file() {
+	local line
+	printf 'auth required pam_deny.so\nsession required \\\n  %s conf=%s\n' "$MODULE" "$HOST_CONF" >/etc/pam.d/common-ours
+	for line in '@include common-ours' 'session include common-ours' 'session substack common-ours'; do
+		sshd_line "$line"
+		finds 0 '^warning: /etc/pam.d/sshd: pam_cloister.so stands in /etc/pam.d/common-ours'
+		want_no_match "it is there" 'sshd has no' "$SAID"
+	done
+	# A file that is not included for sessions.
+	sshd_line 'account include common-ours'
+	finds 0 '^warning: /etc/pam.d/sshd has no pam_cloister.so line'
+	# One that includes itself.
+	printf '@include common-ours\n' >/etc/pam.d/common-ours
+	sshd_line '@include common-ours'
+	finds 0 '^warning: /etc/pam.d/sshd has no pam_cloister.so line'
+	rm /etc/pam.d/common-ours
+}
+
+# A refusal that does not count is a login on the host.
+test_pam_line_is_not_required() {
+	local control
+	isolate iris 'rootfs = /srv/nowhere'
+	for control in optional sufficient '[success=ok default=ignore]'; do
+		sshd_line "session $control $MODULE conf=$HOST_CONF"
+		finds 1 'error: .*/etc/pam.d/sshd: pam_cloister.so is ".*" and must be "required"'
+	done
+	on_the_host || fail "control: it is refused"
+	isolate iris
+	for control in required requisite '[success=ok new_authtok_reqd=ok ignore=ignore default=bad]'; do
+		sshd_line "session $control $MODULE conf=$HOST_CONF"
+		finds 0 '^ok: /etc/pam.d/sshd ends with pam_cloister.so$'
+	done
+}
+
+test_pam_stack_that_ends_before() {
+	local line
+	for line in 'session sufficient pam_permit.so' 'session [success=done default=ignore] pam_permit.so'; do
+		pam_service sshd "$line"
+		finds 0 '^warning: /etc/pam.d/sshd: where pam_permit.so succeeds the stack ends before'
+		on_the_host || fail "isolated"
+	done
+	pam_service sshd 'session [success=1 default=ignore] pam_succeed_if.so user = nora'
+	finds 0 '^ok: /etc/pam.d/sshd ends with pam_cloister.so$'
+}
+
+test_pam_module_is_not_there() {
+	sshd_line 'session required /usr/lib/nowhere/pam_cloister.so'
+	finds 1 '^error: /etc/pam.d/sshd: /usr/lib/nowhere/pam_cloister.so is not there: nobody can log in'
+	[ "$(status on nora true)" -ne 0 ] || fail "control: nora can"
+	sshd_line '-session required pam_cloister.so'
+	compgen -G '/lib/*/security/pam_cloister.so' >/dev/null || finds 1 '^error: /etc/pam.d/sshd: .* is not there: .* not isolated'
+}
+
+test_pam_argument_is_unknown() {
+	sshd_line "session required $MODULE config=$HOST_CONF"
+	finds 1 '^error: /etc/pam.d/sshd: .* not config=.*: everybody but root is refused'
+	[ "$(status on nora true)" -ne 0 ] || fail "control: nora can"
+	sshd_line "session required $MODULE debug conf=$HOST_CONF # ours"
+	finds 0 '^ok: /etc/pam.d/sshd ends'
+}
+
+test_sshd_without_pam() {
+	sshd_restart 'UsePAM no'
+	finds 1 '^error: sshd_config: UsePAM is no: .* ssh logins of iris are not isolated'
+	on_the_host || fail "isolated"
+	check nora
+	want "nobody else's" 0 "$CODE"
+}
+
+test_login_shell_alone() {
+	local service
+	for service in sshd login su su-l; do
+		sed -i '/pam_cloister/d' "/etc/pam.d/$service"
+	done
+	sed -i "s,^\(iris:.*:\)[^:]*$,\1$HOST_BUILD/cloister-sh," /etc/passwd
+	finds 0 '^warning: the login shell of iris is cloister-sh, and /etc/pam.d/sshd has no pam_cloister.so'
+	want_match "and what closes it" '^ +Subsystem sftp /usr/lib/openssh/sftp-server' "$SAID"
+}
+
+# refused_and_said REGEX: check finds an error, and the login is refused indeed.
+refused_and_said() {
+	finds 1 "^error: .*$1"
+	[ "$(status on iris true)" -ne 0 ] || fail "control: the login works"
+}
+
+test_shell_is_missing() {
+	rootfs_make /opt/rootfs/busybox
+	isolate iris 'rootfs = /opt/rootfs/busybox' 'shell = /bin/bash'
+	refused_and_said 'shell: /bin/bash is not in the rootfs /opt/rootfs/busybox'
+	isolate iris 'shell = /bin/nowhere' 'writable = tmpfs'
+	refused_and_said 'shell: /bin/nowhere is not in the rootfs /'
+	isolate iris 'shell = /etc/passwd' 'writable = no'
+	refused_and_said 'shell: /etc/passwd .*cannot be executed'
+	isolate iris 'shell = /bin/nowhere'
+	finds 0 "^warning: shell: /bin/nowhere is not there.* iris's layer"
+	[ "$(status on iris true)" -ne 0 ] || fail "control: the login works"
+	# What the configuration shows there is looked at when it is.
+	isolate iris 'shell = /shells/sh' 'bind = /usr/bin:/shells' 'writable = tmpfs'
+	finds 0 '^0 errors$'
+	want "control" 0 "$(status on iris true)"
+	isolate iris 'shell = /usr/bin/sh' 'writable = tmpfs'
+	finds 0 '^0 errors$'
+}
+
+test_home_cannot_be_reached() {
+	isolate iris
+	mv /home/iris /home/iris.away
+	refused_and_said '/home/iris'
+	mkdir /home/iris
+	finds 1 '^error: .*/home/iris'
+	rmdir /home/iris
+	mv /home/iris.away /home/iris
+	finds 0 '^0 errors$'
+}
+
+test_rootfs_is_missing() {
+	isolate iris 'rootfs = /srv/nowhere'
+	refused_and_said 'rootfs: .*/srv/nowhere.*ENOENT'
+	isolate iris 'rootfs = /srv/nowhere.erofs'
+	refused_and_said '/srv/nowhere.erofs.*ENOENT'
+}
+
+test_configuration_is_wrong() {
+	isolate iris 'colour = red'
+	refused_and_said "$HOST_CONF:3: .*colour"
+	check
+	want "without a user" 1 "$CODE"
+	rm "$HOST_CONF"
+	refused_and_said 'there is no configuration'
+}
+
+test_unprivileged_range_is_taken() {
+	# Without a line for iris the range of the configuration holds; one that is too small is a mistake.
+	printf 'iris:300000:10\n' | tee /etc/subuid >/etc/subgid
+	isolate iris
+	check iris
+	want "the same as a login" "$([ "$(status on iris true)" -eq 0 ] && echo 0 || echo 1)" "$CODE"
+	: >/etc/subuid
+	: >/etc/subgid
+	finds 0 '^0 errors$'
+	want "control" 0 "$(status on iris true)"
+}
+
+run_cases "$@"
