@@ -17,17 +17,15 @@
 static const char *take_word(const char *at, char *word, size_t size)
 {
 	size_t length = 0;
+	char before = '\0';
 
 	at += strspn(at, WHITESPACE);
-	bool bracketed = *at == '[';
-	while (*at != '\0' && (bracketed || strchr(WHITESPACE, *at) == NULL)) {
-		bool ends = bracketed && *at == ']' && word[length - 1] != '\\';
-
+	bool bracketed = *at == '[', ended = false;
+	for (; *at != '\0' && !ended && (bracketed || strchr(WHITESPACE, *at) == NULL); at++) {
+		ended = bracketed && *at == ']' && before != '\\';
+		before = *at;
 		if (length + 1 < size)
 			word[length++] = *at;
-		at++;
-		if (ends)
-			break;
 	}
 	word[length] = '\0';
 	return at;

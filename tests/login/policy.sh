@@ -62,6 +62,47 @@ test_exempted_group() {
 	gpasswd -d ivan members >/dev/null
 }
 
+# A user's own section wins over every group's, the primary group counts as any other, and of two groups' sections the
+# later one wins, whatever the order of the groups.
+test_user_over_groups() {
+	groupadd members 2>/dev/null || true
+	groupadd staff2 2>/dev/null || true
+	usermod -aG members,staff2 nora
+	configure <<-'END'
+		[user:nora]
+		hostname = of-nora
+		[group:staff2]
+		isolate = yes
+		hostname = of-staff
+		network = host
+		[group:members]
+		network = none
+		[group:ivan]
+		isolate = yes
+		hostname = of-the-primary
+	END
+	want "the user's" of-nora "$(on nora hostname)"
+	want_match "user over group" "= of-nora +$HOST_CONF:2 \[user:nora\]$" "$(plan_line nora hostname)"
+	want_match "the later group" "= none +$HOST_CONF:8 \[group:members\]$" "$(plan_line nora network)"
+	[ "$(on nora readlink /proc/self/ns/net)" != "$(readlink /proc/1/ns/net)" ] || fail "the host's network"
+	want "the primary group" of-the-primary "$(on ivan hostname)"
+	printf '[user:nora]\nisolate = no\n' >>"$HOST_CONF"
+	want "an exempted user" host "$(isolated nora)"
+	want_match "plan" "= no +$HOST_CONF:13 \[user:nora\]$" "$(plan_line nora isolate)"
+	gpasswd -d nora members >/dev/null
+	gpasswd -d nora staff2 >/dev/null
+}
+
+# Every value has where it comes from: the table's default, or a line of a file.
+test_plan_explains_every_value() {
+	local lines
+	isolate iris 'network = host'
+	lines=$("$HOST_BUILD/cloister" plan --config "$HOST_CONF" iris 2>/dev/null | grep -E '^[a-z_]+ += ')
+	[ "$(wc -l <<<"$lines")" -gt 20 ] || fail "not all keys: $lines"
+	want "without a source" "" "$(grep -vE " (default|$HOST_CONF:[0-9]+ \[user:iris\])\$" <<<"$lines" || true)"
+	want "of the file" 2 "$(grep -cE ":[0-9]+ \[user:iris\]\$" <<<"$lines")"
+}
+
 # Users and groups that no file in /etc knows, as with LDAP: they come through a module of the name service.
 test_another_name_service() {
 	mkdir -p /var/lib/extrausers /home/remy/.ssh
