@@ -200,6 +200,20 @@ check-vm:
 	@$(MAKE) --no-print-directory all
 	@B=$(B) tests/vm/run.sh
 
+# Debian packages, in $(B)/deb; from what git knows, so that nothing of this checkout gets into them.
+.PHONY: deb check-deb
+deb:
+	@tests/lib/needs.sh build deb
+	rm -rf $(B)/deb && mkdir -p $(B)/deb/cloister-$(VERSION)
+	git ls-files -z | xargs -0 cp --parents -t $(B)/deb/cloister-$(VERSION)
+	cd $(B)/deb/cloister-$(VERSION) && dpkg-buildpackage -b -us -uc >../build.log 2>&1 || { cat ../build.log; exit 1; }
+	rm -rf $(B)/deb/cloister-$(VERSION)
+	@ls $(B)/deb/*.deb
+# Built twice, compared, looked at by lintian, and installed, removed and purged in a Debian of its own.
+check-deb:
+	@tests/lib/needs.sh build deb
+	@B=$(B) tests/deb/run.sh
+
 # ---- other gates ----
 .PHONY: asan lint format
 asan:

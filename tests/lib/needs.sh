@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installs the Debian packages that building ("build"), testing ("check", "vm"), measuring ("bench") and fuzzing ("fuzz") need, and only those that are missing.
+# Installs the Debian packages that building ("build"), testing ("check", "vm"), measuring ("bench"), packaging ("deb") and fuzzing ("fuzz") need, and only those that are missing.
 set -eu
 
 build_needs="gcc libc6-dev make pkg-config libpam0g-dev libcap-dev libseccomp-dev libsubid-dev libaudit-dev libjson-c-dev libarchive-dev libssl-dev scdoc
@@ -10,6 +10,7 @@ check_needs="libcmocka-dev busybox-static pamtester expect tmux socat rsync valg
 	skopeo umoci zstd xz-utils bzip2 erofs-utils squashfs-tools e2fsprogs bindfs autofs passt"
 
 vm_needs="mmdebstrap e2fsprogs openssh-client qemu-system-x86"
+deb_needs="debhelper dpkg-dev lintian mmdebstrap"
 # What Cloister is measured against.
 bench_needs="bubblewrap crun runc firejail systemd-container podman"
 # libFuzzer and its sanitizers are of the compiler's own version.
@@ -21,10 +22,11 @@ for group in "$@"; do
 	build) wanted="$wanted $build_needs" ;;
 	check) wanted="$wanted $check_needs" ;;
 	vm) wanted="$wanted $vm_needs" ;;
+	deb) wanted="$wanted $deb_needs" ;;
 	bench) wanted="$wanted $bench_needs" ;;
 	fuzz) wanted="$wanted $fuzz_needs" ;;
 	*)
-		echo "usage: $0 [build] [check] [bench] [vm] [fuzz]" >&2
+		echo "usage: $0 [build] [check] [bench] [deb] [vm] [fuzz]" >&2
 		exit 2
 		;;
 	esac
