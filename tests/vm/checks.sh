@@ -131,7 +131,7 @@ check_logind() {
 		"$(on iris 'echo $XDG_RUNTIME_DIR $(stat -c %a $XDG_RUNTIME_DIR)')"
 	# The whole session goes with the scope: the login program is in it.
 	on root loginctl terminate-session "$session"
-	eventually 20 no_cgroups || fail "left: $(cgroups)"
+	eventually 90 no_cgroups || fail "left: $(cgroups)"
 }
 
 # The units in a user's home are the user's own commands, and systemd starts them at each login, on the host.
