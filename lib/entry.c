@@ -38,14 +38,21 @@ int cloister_entry_children_in(int pid_namespace)
 	return setns(pid_namespace, CLONE_NEWPID) < 0 ? -errno : 0;
 }
 
-/* In the caller's memory: nothing of libc's. Until it is killed, or the caller is: then nobody has the other end. */
-static int wait_for_the_end(void *ends)
-{
-	const int *pair = ends;
+struct lifeline {
+	int ends[2]; /* of a pipe */
 	char byte;
+};
 
-	syscall(SYS_close, pair[1]);
-	return (int)syscall(SYS_read, pair[0], &byte, 1);
+/*
+ * In the caller's memory: nothing of libc's, and nothing of its own on the stack, which is a variable of the caller's.
+ * Until it is killed, or the caller is: then nobody has the other end.
+ */
+static int wait_for_the_end(void *data)
+{
+	struct lifeline *lifeline = data;
+
+	syscall(SYS_close, lifeline->ends[1]);
+	return (int)syscall(SYS_read, lifeline->ends[0], &lifeline->byte, 1);
 }
 
 int cloister_entry_closed_namespace(void)
@@ -54,24 +61,26 @@ int cloister_entry_closed_namespace(void)
 	sigset_t before;
 	siginfo_t ended;
 	char path[64];
-	int pidfd = -1, pair[2];
+	struct lifeline lifeline;
+	int pidfd = -1;
 
 	/* No handler of the login program's may run in the child, on this stack. CLONE_VM, since a copy of its memory
 	 * is not needed, and no exit signal, since it is none of the login program's children. */
 	int r = cloister_signals_hold(&before);
 	if (r < 0)
 		return r;
-	if (pipe2(pair, O_CLOEXEC) < 0) {
+	if (pipe2(lifeline.ends, O_CLOEXEC) < 0) {
 		r = -errno;
 		cloister_signals_release(&before);
 		return r;
 	}
-	int pid = clone(wait_for_the_end, stack + sizeof(stack), CLONE_VM | CLONE_NEWPID | CLONE_PIDFD, pair, &pidfd);
+	int pid = clone(wait_for_the_end, stack + sizeof(stack), CLONE_VM | CLONE_NEWPID | CLONE_PIDFD, &lifeline,
+	                &pidfd);
 	int code = errno;
 	r = cloister_signals_release(&before);
-	close(pair[0]);
+	close(lifeline.ends[0]);
 	if (pid < 0) {
-		close(pair[1]);
+		close(lifeline.ends[1]);
 		return -code;
 	}
 	/* While it lives: root of a user namespace may not look into a zombie (ptrace(2), access mode checking). */
@@ -81,7 +90,7 @@ int cloister_entry_closed_namespace(void)
 		r = -errno;
 	/* Where it cannot be killed the end of the pipe ends it. */
 	syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
-	close(pair[1]);
+	close(lifeline.ends[1]);
 	while (waitid(P_PIDFD, (id_t)pidfd, &ended, WEXITED | __WALL) < 0) {
 		/* Not closed to children, then, as far as anybody knows. */
 		if (errno != EINTR) {

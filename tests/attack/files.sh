@@ -132,6 +132,8 @@ test_f10_executables() {
 	want "one's own path is one of the session" /home/iris/readlink "$(on iris 'cp /bin/busybox readlink; ./readlink /proc/self/exe')"
 	# The launcher over the passwd shell is the host's cloister-init (runc CVE-2019-5736).
 	put_probes attack_files
+	# A program that runs is nobody's to write (ETXTBSY).
+	eventually 10 no_processes_left || fail "left: $(processes_left)"
 	want_match "control: root can write it" "write_over.*: worked" "$("$HOST_BUILD/probe/attack_files" "write_over=$HOST_BUILD/cloister-init")"
 	want_match "the launcher" 'write_over.*: refused' "$(on iris ./attack_files write_over=/bin/sh)"
 	printf '#!/proc/self/exe\n' >/home/iris/script
