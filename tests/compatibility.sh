@@ -29,7 +29,10 @@ run": its tests are run on Debian 12 alone.
 END
 for file in tests/login/*.sh; do
 	name=$(basename "$file" .sh)
-	sed -n '/^# table: /{s///;h;n;s/^test_\([a-z0-9_]*\).*/\1/;G;s/\n/|/;p}' "$file" |
+	# There may be several above one test.
+	awk '/^# table: / { rows[n++] = substr($0, 10); next }
+		/^test_/ && n { sub(/^test_/, ""); sub(/\(.*/, ""); for (i = 0; i < n; i++) print $0 "|" rows[i] }
+		{ n = 0 }' "$file" |
 		while IFS='|' read -r test program happens; do
 			printf '| %s | %s | %s | %s | %s |\n' "${program% }" "${happens# }" \
 				"$(result '' "$name.$test")" "$(result '# ' "$name.$test")" "$name.$test"

@@ -9,7 +9,8 @@ cd -- "$(dirname -- "$0")/../.." || exit 1
 packages=openssh-server,openssh-client,openssh-sftp-server,libpam0g-dev,gcc,libc6-dev,make,pkg-config,libcap-dev
 packages+=,libseccomp-dev,libsubid-dev,libaudit-dev,libjson-c-dev,libarchive-dev,libssl-dev,libcmocka-dev,scdoc,uidmap,busybox-static,expect,tmux,screen
 packages+=,socat,rsync,python3,cron,sudo,iproute2,procps,psmisc,login,util-linux,util-linux-extra,opendoas,at
-packages+=,pamtester,keyutils,strace,bsdutils,vim-tiny,less,git
+packages+=,pamtester,keyutils,strace,bsdutils,vim-tiny,less,git,sshfs,ansible-core,lftp,mosh,python3-paramiko
+packages+=,python3-asyncssh,xauth,xvfb,x11-utils
 
 # Each is FILE: the name of a file in this directory.
 test_ssh_basic() { in_tree ssh_basic; }
@@ -21,6 +22,9 @@ test_programs() { in_tree programs; }
 test_applications() { in_tree applications; }
 test_environment() { in_tree environment; }
 test_first_impressions() { in_tree first_impressions; }
+test_clients() { in_tree clients; }
+test_terminals() { in_tree terminals; }
+test_sshd_settings() { in_tree sshd_settings; }
 
 # The first process of the tree's pid namespace. $tree is exported.
 tree_init() {

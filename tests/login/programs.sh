@@ -76,7 +76,6 @@ test_doas() {
 	snapshot_same
 }
 
-# table: at | contained
 # What starts a user's commands without a login must not be forgotten: cloister check names it.
 test_services_without_the_line_are_named() {
 	isolate iris
@@ -100,6 +99,7 @@ test_services_without_the_line_are_named() {
 	want_no_match "not isolated" 'the PAM service' "$("$HOST_BUILD/cloister" check nora || true)"
 }
 
+# table: at | contained
 test_at() {
 	local user daemon
 	pam_service atd
