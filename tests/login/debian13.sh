@@ -25,6 +25,7 @@ test_first_impressions() { in_tree first_impressions; }
 test_clients() { in_tree clients; }
 test_terminals() { in_tree terminals; }
 test_sshd_settings() { in_tree sshd_settings; }
+test_login_shell() { in_tree login_shell; }
 
 # The first process of the tree's pid namespace. $tree is exported.
 tree_init() {

@@ -86,8 +86,9 @@ test_login_and_su() {
 	inside "$(in_pty "su -l iris -c 'readlink /proc/self/ns/mnt'")" || fail "su -l: not inside"
 	want "su: status" 3 "$(status timeout 20 su -l iris -c 'exit 3' </dev/null)"
 	local output
+	# As login_su does, and why: util-linux's login(1) hangs its terminal up first.
 	output=$(timeout 20 expect -c '
-		spawn -noecho /bin/login -f iris
+		spawn -noecho sh -c {setsid -c -w /bin/login -f iris; :}
 		expect "$ "
 		send "readlink /proc/self/ns/mnt\r"
 		expect -re {mnt:\[[0-9]+\]}
