@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -85,14 +86,14 @@ int cloister_registry_add(const struct cloister_session *session, const struct c
                           struct cloister_error *err)
 {
 	uint64_t ticks = 0, inode = 0;
-	char hidden[CLOISTER_SESSION_ID_MAX + 8], network[CLOISTER_NETWORK_TEXT_MAX];
+	char hidden[CLOISTER_SESSION_ID_MAX + 16], network[CLOISTER_NETWORK_TEXT_MAX];
 	int _cleanup_close_ registry = cloister_registry_open(SESSIONS, 0755, err);
 
 	if (registry < 0)
 		return registry;
 	if (cloister_registry_start_time(session->init, &ticks) < 0 || mount_namespace(session->init, &inode) < 0)
 		return cloister_fail(err, ESRCH, "registry", session->id, "init is gone");
-	snprintf(hidden, sizeof(hidden), ".%s", session->id);
+	snprintf(hidden, sizeof(hidden), ".%s.%d", session->id, (int)getpid());
 	int _cleanup_close_ fd = openat(registry, hidden, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (fd < 0)
 		return cloister_fail(err, errno, "registry", session->id, "cannot write");
@@ -169,12 +170,23 @@ int cloister_registry_read(int registry, const char *name, char *text, size_t si
 	return 0;
 }
 
+/* While it is written a file is named for the process that does it. */
+static bool writer_is_gone(const char *name)
+{
+	const char *number = strrchr(name, '.') + 1;
+	uint64_t pid = 0;
+
+	return cloister_number_parse(number, strlen(number), &pid) == 0 && pid > 1 && pid <= INT32_MAX &&
+	       kill((pid_t)pid, 0) < 0 && errno == ESRCH;
+}
+
 void cloister_registry_sweep_hidden(int registry, const char *name)
 {
 	struct stat st;
 
 	if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
-	    fstatat(registry, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_mtime + HIDDEN_MAX < time(NULL))
+	    fstatat(registry, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    (st.st_mtime + HIDDEN_MAX < time(NULL) || writer_is_gone(name)))
 		unlinkat(registry, name, 0);
 }
 

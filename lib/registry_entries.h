@@ -52,8 +52,8 @@ int cloister_registry_same_overlay(const char *text, const char *wanted);
  */
 int cloister_registry_confirm(const char *text);
 
-/* Removes a file that is being written (its name begins with a dot) when its writer must have been killed: it is old.
- */
+/* Removes a file that is being written (its name begins with a dot) when its writer must have been killed: it is old,
+ * or the process that it is named for is gone. */
 void cloister_registry_sweep_hidden(int registry, const char *name);
 
 /* Reads and confirms an entry; one that is not live, or no entry at all, is removed. Returns a pidfd, or -ESRCH. */

@@ -50,8 +50,16 @@ test_s06_stale_state() {
 	printf 'pid=%s\nstart=1\nmnt=1\nuser=iris\n' "$$" >/run/cloister/sessions/iris-00000000
 	: >/run/cloister/sessions/iris-11111111
 	head -c 10000 /dev/urandom >/run/cloister/sessions/iris-22222222
+	# Half-written by a process that is gone (no pid is as large), and by one that is there.
+	: >/run/cloister/sessions/.iris-33333333.4194304
+	: >/run/cloister/logins/.iris-33333333.4194304
+	: >"/run/cloister/logins/.iris-33333333.$$"
 	want "login" iris "$(on iris whoami)"
-	rm -f /run/cloister/sessions/iris-*
+	"$HOST_BUILD/cloister" ls >/dev/null
+	[ ! -e /run/cloister/sessions/.iris-33333333.4194304 ] || fail "what a dead process began to write of a session is left"
+	[ ! -e /run/cloister/logins/.iris-33333333.4194304 ] || fail "what a dead process began to write is left"
+	[ -e "/run/cloister/logins/.iris-33333333.$$" ] || fail "what is being written was removed"
+	rm -f /run/cloister/sessions/iris-* /run/cloister/logins/.iris-*
 }
 
 # table: S07 | close_session without an open one, twice | none: it must neither crash nor harm
