@@ -67,8 +67,7 @@ static int check_line(const struct pam_stack *stack)
 	}
 	if (!refusal_counts(line)) {
 		printf("error: %s: pam_cloister.so is \"%s\" and must be \"required\": a session that is refused would "
-		       "be "
-		       "one on the host\n",
+		       "be one on the host\n",
 		       stack->file, line->control);
 		errors++;
 	}
@@ -85,8 +84,7 @@ static void check_place(const char *path, const struct pam_stack *stack)
 {
 	if (strcmp(strrchr(path, '/'), strrchr(stack->file, '/')) != 0)
 		printf("warning: %s: pam_cloister.so stands in %s, and so it holds for each service that includes "
-		       "that: it "
-		       "belongs into %s itself\n",
+		       "that: it belongs into %s itself\n",
 		       path, stack->file, path);
 	if (*stack->before != '\0')
 		printf("warning: %s: where %s succeeds the stack ends before pam_cloister.so, and logins are not "

@@ -115,11 +115,7 @@ int cli_subject_find(const struct cli_options *options, struct cli_subject *subj
 		r = apply_settings(options, subject, err);
 	if (r == 0)
 		r = cloister_host_name(host_name, sizeof(host_name), err);
-	if (r == 0)
-		r = cloister_account_confirm_groups(subject->account, subject->config, err);
-	if (r < 0)
-		return r;
-	return cloister_policy_for_user(subject->config, subject->account, &tokens, &subject->policy, err);
+	return r < 0 ? r : cloister_policy_find(subject->config, subject->account, &tokens, &subject->policy, err);
 }
 
 int cli_subject_plan(struct cli_subject *subject, bool shell_check, struct cloister_error *err)

@@ -11,9 +11,9 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "cloister/cleanup.h"
+#include "cloister/clock.h"
 #include "cloister/control.h"
 #include "init.h"
 
@@ -28,10 +28,7 @@ struct watch {
 
 static int64_t now(void)
 {
-	struct timespec time;
-
-	clock_gettime(CLOCK_BOOTTIME, &time);
-	return time.tv_sec * INT64_C(1000) + time.tv_nsec / 1000000;
+	return cloister_clock_milliseconds(CLOCK_BOOTTIME);
 }
 
 static int add(struct watch *watch, int fd)

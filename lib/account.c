@@ -206,6 +206,15 @@ int cloister_account_by_uid(uid_t uid, struct cloister_account **out, struct clo
 	return make_account(found, out, err);
 }
 
+bool cloister_account_in_group(const struct cloister_account *account, const char *name)
+{
+	for (size_t i = 0; i < account->n_groups; i++) {
+		if (account->group_names[i] != NULL && strcmp(account->group_names[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* -1: not one of the account's groups. */
 static ssize_t index_of(const struct cloister_account *account, gid_t gid)
 {
@@ -232,10 +241,8 @@ static int confirm_group(const struct cloister_account *account, const char *nam
 	size_t size = 0;
 	int code = ERANGE;
 
-	for (size_t i = 0; i < account->n_groups; i++) {
-		if (account->group_names[i] != NULL && strcmp(account->group_names[i], name) == 0)
-			return 0;
-	}
+	if (cloister_account_in_group(account, name))
+		return 0;
 	while (code == ERANGE) {
 		code = grow(&buffer, &size);
 		if (code == 0)

@@ -5,10 +5,10 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "cloister/cgroup.h"
 #include "cloister/cleanup.h"
+#include "cloister/clock.h"
 #include "cloister/number.h"
 
 #define EXITING 0x4
@@ -27,20 +27,15 @@ static void keep(char to[CLOISTER_AUDIT_VALUE_MAX], const char *from)
 	memcpy(to + length, mark, strlen(mark) + 1);
 }
 
-/* Of the clock that goes on while the machine sleeps, and that nobody sets. */
-static int64_t now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_BOOTTIME, &time);
-	return time.tv_sec * INT64_C(1000) + time.tv_nsec / 1000000;
-}
-
 void cloister_audit_begin(struct cloister_audit *audit, const char *user, int64_t uid,
                           const struct cloister_login *login)
 {
-	*audit = (struct cloister_audit){
-		.uid = uid, .began = now(), .duration = -1, .status = -1, .memory_peak = -1, .oom_kills = -1};
+	*audit = (struct cloister_audit){.uid = uid,
+	                                 .began = cloister_clock_milliseconds(CLOCK_BOOTTIME),
+	                                 .duration = -1,
+	                                 .status = -1,
+	                                 .memory_peak = -1,
+	                                 .oom_kills = -1};
 	keep(audit->user, user);
 	if (login != NULL) {
 		keep(audit->service, login->service);
@@ -107,7 +102,7 @@ void cloister_audit_ending(struct cloister_audit *audit, const struct cloister_s
 {
 	uint64_t bytes = 0, kills = 0;
 
-	audit->duration = now() - audit->began;
+	audit->duration = cloister_clock_milliseconds(CLOCK_BOOTTIME) - audit->began;
 	if (session->cgroup >= 0 && cloister_cgroup_peak(session->id, &bytes) == 0 && bytes <= INT64_MAX)
 		audit->memory_peak = (int64_t)bytes;
 	if (session->cgroup >= 0 && cloister_cgroup_oom_kills(session->id, &kills) == 0 && kills <= INT64_MAX)

@@ -9,9 +9,9 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "cloister/cleanup.h"
+#include "cloister/clock.h"
 
 #define START_MAGIC   0x434c5332U
 #define PLAN_SIZE_MAX (8U * 1024U * 1024U)
@@ -261,14 +261,6 @@ int cloister_control_answer(int control, const struct cloister_error *err)
 	return n < 0 ? -errno : n == (ssize_t)sizeof(answer) ? 0 : -EIO;
 }
 
-static long long now_milliseconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
-
 /* Where init has ended without reading what it was sent, the socket says so once (ECONNRESET), and then what init said
  * before. */
 static ssize_t receive_answer(int control, struct answer_message *answer)
@@ -287,10 +279,10 @@ static ssize_t receive_answer(int control, struct answer_message *answer)
 int cloister_control_wait(int control, int timeout, struct cloister_error *err)
 {
 	struct answer_message answer = {0};
-	long long end = now_milliseconds() + timeout;
+	int64_t end = cloister_clock_milliseconds(CLOCK_MONOTONIC) + timeout;
 
 	for (;;) {
-		long long left = end - now_milliseconds();
+		int64_t left = end - cloister_clock_milliseconds(CLOCK_MONOTONIC);
 		struct pollfd poller = {.fd = control, .events = POLLIN};
 		int n = poll(&poller, 1, left > 0 ? (int)left : 0);
 

@@ -13,10 +13,10 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cloister/cleanup.h"
+#include "cloister/clock.h"
 
 #define KILLED_WAIT_MILLIS 1000
 
@@ -87,22 +87,14 @@ static void __attribute__((noreturn)) run_child(cloister_child_function *functio
 	_exit(send_answer(socket, &answer, fd) < 0 ? 1 : 0);
 }
 
-static long long now_millis(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
-
 /* Whether there is an answer, or the end of the child, within the time. */
 static bool wait_for_answer(int socket, unsigned seconds)
 {
 	struct pollfd poller = {.fd = socket, .events = POLLIN};
-	long long end = now_millis() + seconds * 1000LL;
+	int64_t end = cloister_clock_milliseconds(CLOCK_MONOTONIC) + seconds * 1000LL;
 
 	for (;;) {
-		long long left = end - now_millis();
+		int64_t left = end - cloister_clock_milliseconds(CLOCK_MONOTONIC);
 		int n = left > 0 ? poll(&poller, 1, (int)left) : 0;
 
 		if (n >= 0 || errno != EINTR)

@@ -10,15 +10,6 @@
 #include "cloister/cleanup.h"
 #include "policy_keys.h"
 
-static bool in_group(const struct cloister_account *account, const char *group)
-{
-	for (size_t i = 0; i < account->n_groups; i++) {
-		if (account->group_names[i] != NULL && strcmp(account->group_names[i], group) == 0)
-			return true;
-	}
-	return false;
-}
-
 bool cloister_policy_section_holds(const struct cloister_account *account, enum cloister_section_kind section,
                                    const char *name)
 {
@@ -27,7 +18,7 @@ bool cloister_policy_section_holds(const struct cloister_account *account, enum 
 	case CLOISTER_SECTION_DEFAULT:
 		return account->uid != 0;
 	case CLOISTER_SECTION_GROUP:
-		return account->uid != 0 && in_group(account, name);
+		return account->uid != 0 && cloister_account_in_group(account, name);
 	case CLOISTER_SECTION_USER:
 		return strcmp(account->name, name) == 0;
 	default:

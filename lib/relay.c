@@ -23,10 +23,10 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cloister/cleanup.h"
+#include "cloister/clock.h"
 #include "relay_terminal.h"
 
 enum {
@@ -79,10 +79,7 @@ enum progress { GO_ON = 0, ENDED = 1 }; /* and -errno */
 
 static int64_t milliseconds(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return cloister_clock_milliseconds(CLOCK_MONOTONIC);
 }
 
 /* ---- ring buffers ---- */

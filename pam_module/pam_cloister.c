@@ -231,10 +231,7 @@ static int find_policy(const struct arguments *arguments, const struct cloister_
 	if (r < 0)
 		/* Nobody can tell who was to be isolated; root must be able to come and mend it. */
 		return account->uid == 0 ? 0 : r;
-	r = cloister_account_confirm_groups(account, config, err);
-	if (r < 0)
-		return r;
-	return cloister_policy_for_user(config, account, &tokens, policy, err);
+	return cloister_policy_find(config, account, &tokens, policy, err);
 }
 
 PAM_EXTERN __attribute__((visibility("default"))) int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc,

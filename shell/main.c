@@ -42,11 +42,7 @@ static int find_policy(const struct cloister_account *account, const char *sessi
 	if (config == NULL)
 		return cloister_fail(err, ENOMEM, "configuration", NULL, "no memory");
 	r = cloister_host_name(host_name, sizeof(host_name), err);
-	if (r == 0)
-		r = cloister_account_confirm_groups(account, config, err);
-	if (r < 0)
-		return r;
-	return cloister_policy_for_user(config, account, &tokens, policy, err);
+	return r < 0 ? r : cloister_policy_find(config, account, &tokens, policy, err);
 }
 
 /* A name that the kernel gives, not the caller: argv[0] is the login program's. */

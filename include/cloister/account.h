@@ -3,6 +3,7 @@
 #ifndef CLOISTER_ACCOUNT_H
 #define CLOISTER_ACCOUNT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -29,6 +30,9 @@ struct cloister_account {
  */
 int cloister_account_by_name(const char *name, struct cloister_account **out, struct cloister_error *err);
 int cloister_account_by_uid(uid_t uid, struct cloister_account **out, struct cloister_error *err);
+
+/* Whether a group of this name is one of the account's. Pure. */
+bool cloister_account_in_group(const struct cloister_account *account, const char *name);
 
 /*
  * Holds the account's groups against the groups that the configuration names. glibc goes on to the next source when one

@@ -115,6 +115,12 @@ int cloister_policy_for_user(const struct cloister_config *config, const struct 
                              const struct cloister_tokens *tokens, struct cloister_policy **out,
                              struct cloister_error *err);
 
+/* The same for whoever is about to act on it: the account's groups are confirmed first (account.h), by the name
+ * service. */
+int cloister_policy_find(const struct cloister_config *config, const struct cloister_account *account,
+                         const struct cloister_tokens *tokens, struct cloister_policy **out,
+                         struct cloister_error *err);
+
 /*
  * A session that is let in for the transfer of files alone, while logins are refused: one of its own, without a
  * network, so that no forward of sshd's leads anywhere. Its plan gets the text of `refuse`, and the launcher.
