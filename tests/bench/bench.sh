@@ -3,18 +3,10 @@
 # throw-away host, turn by turn, so that the machine's own ups and downs meet both.
 # usage: tests/bench/bench.sh [PAIRS [SESSIONS]]
 set -u
-. "$(dirname -- "$0")/../lib/host.sh"
+. "$(dirname -- "$0")/host.sh"
 . "$(dirname -- "$0")/../lib/images.sh"
 
-if [ -z "${HOST_INSIDE-}" ]; then
-	host_enter "$(readlink -f -- "$0")" "$@"
-fi
-if ! output=$(host_build iris nora ivan 2>&1); then
-	printf 'bench: cannot make the throw-away host:\n%s\n' "$output" >&2
-	exit 1
-fi
-cd / || exit 1
-host_default_configuration
+bench_host "$@"
 printf '[user:iris]\nisolate = yes\n[user:ivan]\nisolate = yes\nscope = user\n' | configure
 sshd_start || exit 1
 python3 "$HOST_TESTS/bench/measure.py" "${1:-40}" || exit 1

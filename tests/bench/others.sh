@@ -2,17 +2,9 @@
 # What else starts a program in a directory with namespaces of its own, beside Cloister, in one run.
 # usage: tests/bench/others.sh [RUNS]
 set -u
-. "$(dirname -- "$0")/../lib/host.sh"
+. "$(dirname -- "$0")/host.sh"
 
-if [ -z "${HOST_INSIDE-}" ]; then
-	host_enter "$(readlink -f -- "$0")" "$@"
-fi
-if ! output=$(host_build iris nora ivan 2>&1); then
-	printf 'bench: cannot make the throw-away host:\n%s\n' "$output" >&2
-	exit 1
-fi
-cd / || exit 1
-host_default_configuration
+bench_host "$@"
 isolate iris
 # crun refuses a hybrid of cgroup v1 and v2 that has controllers in both.
 if mountpoint -q /sys/fs/cgroup/unified; then

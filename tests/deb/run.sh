@@ -3,13 +3,13 @@
 # enabling, removing and purging them in a Debian of its own (mmdebstrap) locks nobody out.
 set -eu
 cd -- "$(dirname -- "$0")/../.."
+. tests/lib/checks.sh
 build=${B:-build}
 
 [ "$(id -u)" -eq 0 ] || { echo "check-deb makes a tree of packages and needs root" >&2; exit 1; }
 work=$(mktemp -d "${TMPDIR:-/tmp}/cloister-deb.XXXXXX")
 trap 'rm -rf --one-file-system "$work"' EXIT
 root=$work/root
-passed=0 failed=0
 
 fail() {
 	echo "failed: $*" >&2
@@ -96,15 +96,4 @@ check_removed_nobody_is_locked_out() {
 	[ ! -e "$root/etc/cloister" ] || fail "left: $(ls -R "$root/etc/cloister")"
 }
 
-for check in $(sed -n 's/^check_\([a-z0-9_]*\)().*/\1/p' "$0"); do
-	if ("check_$check") >"$work/output" 2>&1; then
-		echo "ok deb.$check"
-		passed=$((passed + 1))
-	else
-		echo "not ok deb.$check"
-		tail -n 20 "$work/output" | sed 's/^/# /'
-		failed=$((failed + 1))
-	fi
-done
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+run_checks deb "$work/output" "$@"

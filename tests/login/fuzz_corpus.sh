@@ -4,6 +4,7 @@
 # Arguments: names of targets; none means all.
 set -u
 cd -- "$(dirname -- "$0")/../.." || exit 1
+. tests/lib/plain_tests.sh
 programs=$PWD/${B:-build}/asan/fuzz
 # No input is worth more memory than this: a length that was not looked at is.
 export ASAN_OPTIONS=max_allocation_size_mb=256
@@ -59,9 +60,4 @@ test_every_target() {
 	return "$status"
 }
 
-[ $# -gt 0 ] || set -- $(grep -o '^test_[a-z0-9_]*' "$0" | sed 's/^test_//')
-failed=0
-for test in "$@"; do
-	"test_$test" || failed=1
-done
-exit "$failed"
+run_plain_tests "$@"

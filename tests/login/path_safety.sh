@@ -3,6 +3,7 @@
 # Needs no test host.
 set -u
 cd -- "$(dirname -- "$0")/../.." || exit 1
+. tests/lib/plain_tests.sh
 
 # result NAME STATUS OUTPUT
 result() {
@@ -114,9 +115,4 @@ test_the_list() {
 	result the_list "${#problems}" "$problems"
 }
 
-[ $# -gt 0 ] || set -- $(grep -o '^test_[a-z0-9_]*' "$0" | sed 's/^test_//')
-failed=0
-for test in "$@"; do
-	"test_$test" || failed=1
-done
-exit "$failed"
+run_plain_tests "$@"

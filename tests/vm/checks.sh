@@ -2,6 +2,7 @@
 # What is checked in the virtual machine, from outside through ssh. One line a check; the last one is "N passed, N
 # failed". Sourced values: VM_PORT, VM_KEY, VM_DIR.
 set -u
+. "$(dirname -- "$0")/../lib/checks.sh"
 
 VM_SSH=(ssh -p "$VM_PORT" -i "$VM_KEY" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR
 	-o BatchMode=yes -o ConnectTimeout=20 -o IdentitiesOnly=yes)
@@ -244,30 +245,19 @@ check_log_of_auditd() {
 	want_match "end" "virt=cloister op=stop reason=logout vm=$id .*res=success" "$(cat "$VM_DIR/records")"
 }
 
+check_ends() {
+	exec 3>&-
+	[ ${#CLIENTS[@]} -eq 0 ] || kill "${CLIENTS[@]}" 2>/dev/null || true
+	wait
+}
+
 if ! eventually "${VM_BOOT:-600}" login_works root; then
 	echo "not ok vm.boot"
 	exit 1
 fi
 echo "# it is up after $SECONDS s"
 eventually 120 on root 'systemctl is-system-running --wait' || true
-passed=0 failed=0
-for check in $(sed -n 's/^check_\([a-z0-9_]*\)().*/\1/p' "$0"); do
-	# shellcheck disable=SC2053 # a pattern
-	[ $# -eq 0 ] || [[ $check == $1 ]] || continue
-	if (
-		set -euo pipefail
-		trap 'exec 3>&-; [ ${#CLIENTS[@]} -eq 0 ] || kill "${CLIENTS[@]}" 2>/dev/null || true; wait' EXIT
-		"check_$check"
-	) >"$VM_DIR/output" 2>&1; then
-		echo "ok vm.$check"
-		passed=$((passed + 1))
-	else
-		echo "not ok vm.$check"
-		tail -n 20 "$VM_DIR/output" | sed 's/^/# /'
-		failed=$((failed + 1))
-	fi
-done
-echo "# $SECONDS s"
+status=0
+run_checks vm "$VM_DIR/output" "$@" || status=$?
 on root systemctl poweroff || true
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+exit "$status"
