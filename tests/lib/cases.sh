@@ -72,6 +72,24 @@ on() {
 	timeout -k 2 "${SSH_TIMEOUT:-30}" ssh -n "$user@testhost" "$@"
 }
 
+# The directory comes with the first login.
+logins_registered() {
+	{ find /run/cloister/logins -type f 2>/dev/null || true; } | wc -l
+}
+
+logins_at_most() {
+	[ "$(logins_registered)" -le "$1" ]
+}
+
+# on_to_its_end USER COMMAND...: the same, until the login is closed, too: sshd closes it after the client has gone.
+on_to_its_end() {
+	local before status=0
+	before=$(logins_registered)
+	on "$@" || status=$?
+	eventually 20 logins_at_most "$before" || fail "the login of $1 is not closed"
+	return "$status"
+}
+
 # client USER [SSH ARGUMENT...]: a login in the background; CLIENT is the pid of its ssh, and its output is in
 # $CASE_STATE/client.
 client() {

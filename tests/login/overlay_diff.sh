@@ -31,9 +31,9 @@ test_diff() {
 	want "before the first login" "" "$(cloister diff iris)"
 	want "as JSON" "[]" "$(cloister diff --json iris | tr -d '[:space:]')"
 	[ ! -e "$STATE" ] || fail "diff made the state directory"
-	on iris true
+	on_to_its_end iris true
 	want "mount points are no changes" "" "$(cloister diff iris)"
-	on iris 'cd /srv && rm delete && rm -r gone && rm -r replaced && mkdir -p replaced/inner && echo new >replaced/both &&
+	on_to_its_end iris 'cd /srv && rm delete && rm -r gone && rm -r replaced && mkdir -p replaced/inner && echo new >replaced/both &&
 		echo more >>file && chmod 0700 kept && echo x >kept/three && ln -s /etc/passwd link && mkfifo fifo && mkdir -p added/below && echo a >added/below/a &&
 		rm kept/two && mkdir kept/two'
 	local expected='A /srv/added
@@ -67,7 +67,7 @@ print(",".join(sorted(e["change"] + " " + e["type"] for e in json.load(open("/tm
 }
 
 test_diff_over_the_host() {
-	on iris 'echo x >/var/tmp/cloister-diff-test'
+	on_to_its_end iris 'echo x >/var/tmp/cloister-diff-test'
 	want "text" "A /var/tmp/cloister-diff-test" "$(cloister diff iris)"
 	# The executor's own: /home, copies over /etc/resolv.conf and the like.
 	want_no_match "mount points" ' /(home|etc|run|proc|dev|tmp)' "$(cloister diff iris)"
@@ -75,7 +75,7 @@ test_diff_over_the_host() {
 
 test_diff_is_not_fooled_by_names() {
 	set_rootfs
-	on iris 'cd /srv; printf x >"$(printf "a\033]0;owned\007b")"; printf x >"$(printf "new\nA line")"; printf x >"$(printf "bad\377byte")";
+	on_to_its_end iris 'cd /srv; printf x >"$(printf "a\033]0;owned\007b")"; printf x >"$(printf "new\nA line")"; printf x >"$(printf "bad\377byte")";
 		printf x >"$(printf "right\342\200\256left")"; printf x >"$(printf "c1\302\233m")"; printf x >"$(printf "gr\303\274n")"; printf x >"back\\slash"; mkdir -p -- "-rf" "..."'
 	local text
 	text=$(cloister diff iris)
@@ -96,7 +96,7 @@ print([e["path_hex"] for e in json.loads(sys.stdin.buffer.read().decode()) if "p
 test_diff_of_a_hostile_upper() {
 	set_rootfs
 	cp "$PROBE" /home/iris/probe
-	on iris 'cd /srv; ln -s / root; ln -s /etc/shadow shadow; mkfifo fifo; mkdir deep; ~/probe deep deep 3000'
+	on_to_its_end iris 'cd /srv; ln -s / root; ln -s /etc/shadow shadow; mkfifo fifo; mkdir deep; ~/probe deep deep 3000'
 	timeout 50 "$HOST_BUILD/cloister" diff --config "$HOST_CONF" iris >/tmp/out 2>/tmp/err || fail "status $?: $(cat /tmp/err)"
 	want "links are not followed" "A /srv/root" "$(grep '^. /srv/root' /tmp/out)"
 	want_match "fifo" '^A /srv/fifo$' "$(cut -c1-60 /tmp/out)"
@@ -122,7 +122,7 @@ test_diff_refuses() {
 
 test_check_finds_what_hides_newer_files() {
 	set_rootfs
-	on iris 'cd /srv; echo mine >file; echo mine >kept/one; touch kept/two; chmod 0600 delete; echo new >added'
+	on_to_its_end iris 'cd /srv; echo mine >file; echo mine >kept/one; touch kept/two; chmod 0600 delete; echo new >added'
 	want_no_match "before an upgrade" 'hide' "$(cloister check iris || true)"
 	sleep 0.1
 	local file

@@ -35,28 +35,28 @@ stay() {
 test_reset() {
 	set_rootfs
 	want_match "nothing yet" 'changed nothing' "$(cloister reset iris)"
-	on iris 'cd /srv; echo changed >file; rm delete'
+	on_to_its_end iris 'cd /srv; echo changed >file; rm delete'
 	want_match "dropped" '^dropped what iris had changed' "$(cloister reset iris)"
-	want "as in the rootfs" "old old" "$(on iris 'cd /srv; cat file delete' | paste -sd' ')"
-	on iris 'echo changed >/srv/file'
+	want "as in the rootfs" "old old" "$(on_to_its_end iris 'cd /srv; cat file delete' | paste -sd' ')"
+	on_to_its_end iris 'echo changed >/srv/file'
 	want "quiet" "" "$(cloister reset --quiet iris 2>&1)"
-	want "again" old "$(on iris 'cat /srv/file')"
-	on iris 'echo changed >/srv/file'
+	want "again" old "$(on_to_its_end iris 'cat /srv/file')"
+	on_to_its_end iris 'echo changed >/srv/file'
 	cloister reset --json iris >/tmp/reset.json
 	want "JSON" "True 0 0" "$(python3 -c '
 import json
 r = json.load(open("/tmp/reset.json"))
 print(r["dropped"], r["sessions_ended"], r["failed"])')"
 	# Another rootfs of the same user keeps its own.
-	on iris 'echo changed >/srv/file'
+	on_to_its_end iris 'echo changed >/srv/file'
 	cloister reset --rootfs / iris
-	want "another rootfs" changed "$(on iris 'cat /srv/file')"
+	want "another rootfs" changed "$(on_to_its_end iris 'cat /srv/file')"
 }
 
 test_reset_while_in_use() {
 	set_rootfs
 	snapshot_before
-	on iris 'echo changed >/srv/file'
+	on_to_its_end iris 'echo changed >/srv/file'
 	stay
 	local status=0
 	cloister reset iris >/tmp/out 2>&1 || status=$?
@@ -66,7 +66,7 @@ test_reset_while_in_use() {
 	want "still there" changed "$(cat "$STATE/upper/srv/file")"
 	want_match "forced" '^1 session ended$' "$(cloister reset --force iris)"
 	! kill -0 "$INIT" 2>/dev/null || fail "the session lives"
-	want "dropped" old "$(on iris 'cat /srv/file')"
+	want "dropped" old "$(on_to_its_end iris 'cat /srv/file')"
 	snapshot_same
 }
 
@@ -83,7 +83,7 @@ test_reset_ends_all_sessions() {
 # Until a login is in the registry it holds the lock.
 test_reset_waits_for_a_login() {
 	set_rootfs
-	on iris true
+	on_to_its_end iris true
 	# What a login holds while it starts.
 	exec 9<"$STATE"
 	flock 9
@@ -100,7 +100,7 @@ test_reset_waits_for_a_login() {
 # What a killed reset leaves: a hidden directory, which is in nobody's way, and goes with the next reset.
 test_reset_that_was_killed() {
 	set_rootfs
-	on iris 'cd /srv; mkdir many; i=0; while [ $i -lt 3000 ]; do echo x >many/$i; i=$((i+1)); done'
+	on_to_its_end iris 'cd /srv; mkdir many; i=0; while [ $i -lt 3000 ]; do echo x >many/$i; i=$((i+1)); done'
 	local i killed=
 	for i in 1 2 3 4 5 6 7 8 9 10; do
 		"$HOST_BUILD/cloister" reset --config "$HOST_CONF" iris >/dev/null 2>&1 &
@@ -114,7 +114,7 @@ test_reset_that_was_killed() {
 	[ -n "$killed" ] || fail "control: no reset was killed"
 	# As if it had been killed between the two.
 	mkdir -p "$STATE/.dropped-00000000/upper/srv/left"
-	want "a login does not mind" old "$(on iris 'cat /srv/file; ls /srv/left /.dropped-00000000 2>/dev/null')"
+	want "a login does not mind" old "$(on_to_its_end iris 'cat /srv/file; ls /srv/left /.dropped-00000000 2>/dev/null')"
 	want "nor does diff" 0 "$(cloister diff iris | grep -c left || true)"
 	cloister reset iris
 	want "nothing is left" "" "$(ls -A "$STATE")"
@@ -123,7 +123,7 @@ test_reset_that_was_killed() {
 test_reset_reports_what_it_cannot_remove() {
 	set_rootfs
 	# Immutable flags need a file system that knows them; a mount stands in where it does not.
-	on iris 'mkdir -p /srv/a/b; echo x >/srv/a/b/file; echo x >/srv/other'
+	on_to_its_end iris 'mkdir -p /srv/a/b; echo x >/srv/a/b/file; echo x >/srv/other'
 	mount -t tmpfs none "$STATE/upper/srv/a/b"
 	touch "$STATE/upper/srv/a/b/precious"
 	local status=0
@@ -133,7 +133,7 @@ test_reset_reports_what_it_cannot_remove() {
 	want "what is mounted is untouched" 1 "$(find "$STATE" -xdev -name b -type d | wc -l)"
 	want "what is mounted is untouched" precious "$(ls "$(find "$STATE" -xdev -name b -type d)")"
 	want "the rest is gone" 0 "$(find "$STATE" -xdev -type f | wc -l)"
-	want "and the user begins anew" "old" "$(on iris 'cat /srv/file; ls /srv/other 2>/dev/null')"
+	want "and the user begins anew" "old" "$(on_to_its_end iris 'cat /srv/file; ls /srv/other 2>/dev/null')"
 	umount "$(find "$STATE" -xdev -name b -type d)"
 	cloister reset --quiet iris
 	want "the next one ends it" "" "$(ls -A "$STATE")"
@@ -141,7 +141,7 @@ test_reset_reports_what_it_cannot_remove() {
 
 test_reset_and_immutable_files() {
 	set_rootfs
-	on iris 'mkdir -p /srv/a; echo x >/srv/a/fixed; echo x >/srv/other'
+	on_to_its_end iris 'mkdir -p /srv/a; echo x >/srv/a/fixed; echo x >/srv/other'
 	chattr +i "$STATE/upper/srv/a/fixed" || fail "control: the file system has no such flag"
 	local status=0
 	cloister reset iris >/tmp/out 2>&1 || status=$?
@@ -155,11 +155,11 @@ test_reset_and_immutable_files() {
 
 test_reset_shows_progress_on_a_terminal_alone() {
 	set_rootfs
-	on iris 'cd /srv; i=0; while [ $i -lt 500 ]; do echo x >$i; i=$((i+1)); done'
+	on_to_its_end iris 'cd /srv; i=0; while [ $i -lt 500 ]; do echo x >$i; i=$((i+1)); done'
 	want_match "a bar" '\[#{40}\] 100%' "$(in_pty "$HOST_BUILD/cloister reset --config $HOST_CONF iris" | tr '\r' '\n')"
-	on iris 'echo x >/srv/new'
+	on_to_its_end iris 'echo x >/srv/new'
 	want_no_match "none in a pipe" '%' "$(cloister reset iris 2>&1)"
-	on iris 'echo x >/srv/new'
+	on_to_its_end iris 'echo x >/srv/new'
 	want "none with --quiet" "" "$(in_pty "$HOST_BUILD/cloister reset --quiet --config $HOST_CONF iris")"
 }
 
