@@ -68,21 +68,21 @@ $(B)/libcloister.a: $(call objects,$(LIB_SRC))
 
 $(B)/pam_cloister.so: $(call objects,$(PAM_SRC)) $(B)/libcloister.a pam_module/module.map
 	$(CC) $(ALL_CFLAGS) -shared $(LINK) -Wl,--version-script=pam_module/module.map -Wl,--exclude-libs,ALL $(LDFLAGS) \
-		-o $@ $(filter %.o %.a,$^) -lpam -lcap -lseccomp -lsubid -laudit
+		-o $@ $(filter %.o %.a,$^) -lpam -lcap -lseccomp -laudit
 
 # Static: it runs in a rootfs that has none of the host's libraries, and no loader of the rootfs may touch it.
 $(B)/cloister-init: $(call objects,$(INIT_SRC)) $(B)/libcloister.a
 	$(CC) $(ALL_CFLAGS) -static-pie $(LINK) $(LDFLAGS) -o $@ $^
 
 $(B)/cloister-sh: $(call objects,$(SHELL_SRC)) $(B)/libcloister.a
-	$(CC) $(ALL_CFLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ -lcap -lseccomp -lsubid
+	$(CC) $(ALL_CFLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ -lcap -lseccomp
 
 $(B)/cloister: $(call objects,$(CLI_SRC)) $(B)/libcloister.a
-	$(CC) $(ALL_CFLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ -lcap -lseccomp -lsubid -ljson-c -laudit
+	$(CC) $(ALL_CFLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ -lcap -lseccomp -ljson-c -laudit
 
 # Apart, for the libraries behind it: a loader takes 10 ms for them, and no session is started by a program that has them.
 $(B)/cloister-image: $(call objects,$(IMAGE_SRC)) $(B)/libcloister.a
-	$(CC) $(ALL_CFLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ -lcap -lseccomp -lsubid -ljson-c -larchive -lcrypto
+	$(CC) $(ALL_CFLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ -lcap -lseccomp -ljson-c -larchive -lcrypto
 
 # ---- manual pages ----
 .PHONY: man
@@ -95,7 +95,7 @@ $(B)/man/%: doc/%.scd
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SRC))
 $(B)/tests/%_test: $(B)/obj/tests/unit/%_test.o $(B)/libcloister.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka -lcap -lseccomp -lsubid -ljson-c -lpam
+	$(CC) $(ALL_CFLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka -lcap -lseccomp -ljson-c -lpam
 # The parts that only compute.
 $(B)/tests/image_test: $(call objects,image/names.c image/manifest.c image/json.c)
 # Small static programs that tests run inside a rootfs.
@@ -107,10 +107,9 @@ $(B)/probe/%_preload.so: tests/probe/%_preload.c Makefile
 $(B)/probe/%: tests/probe/%.c $(wildcard tests/probe/*.h) Makefile
 	@mkdir -p $(@D)
 	$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -g -Wall -Wextra -static -o $@ $<
-# Linked with libsubid so that it stays loaded, and a report on it can name its functions.
 $(B)/probe/sessions $(B)/probe/applications $(B)/probe/logins: $(B)/probe/%: tests/probe/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -g -Wall -Wextra $(SANITIZE) -o $@ $< -lpam -Wl,--no-as-needed -lsubid
+	$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -g -Wall -Wextra $(SANITIZE) -o $@ $< -lpam
 
 ASAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 # The module under the sanitizers, in a PAM application that is, too; init is the ordinary one, since it is static.
@@ -132,7 +131,7 @@ $(B)/libimage.a: $(call objects,$(filter-out image/main.c,$(IMAGE_SRC)))
 	$(AR) rcs $@ $^
 $(B)/fuzz/%: $(B)/obj/tests/fuzz/%_fuzz.o $(FUZZ_MAIN) $(B)/libimage.a $(B)/libcloister.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(FUZZ_ENGINE) -pie $(LINK) $(LDFLAGS) -o $@ $^ -lcap -lseccomp -lsubid -ljson-c -larchive -lcrypto
+	$(CC) $(ALL_CFLAGS) $(FUZZ_ENGINE) -pie $(LINK) $(LDFLAGS) -o $@ $^ -lcap -lseccomp -ljson-c -larchive -lcrypto
 .PHONY: fuzz fuzz-programs fuzz-corpus
 fuzz-programs: $(FUZZ)
 fuzz-corpus:

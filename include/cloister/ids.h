@@ -68,7 +68,7 @@ uint32_t cloister_id_map_outside(const struct cloister_id_map *map, uint32_t ins
 size_t cloister_ids_own_groups(const struct cloister_account *account, uint32_t *groups, size_t size);
 
 /*
- * The range for this user: the configuration's id_range, else the user's in /etc/subuid and /etc/subgid (libsubid) when
+ * The range for this user: the configuration's id_range, else the user's in subuid(5) and subgid(5) when
  * it is large enough, else CLOISTER_ID_BASE_DEFAULT when privileged. Unprivileged without a range: count is 0. With
  * users = root, where the user rules the range, the default is one for this uid alone; -ENOENT when the uid is too high
  * to have one.

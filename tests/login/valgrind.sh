@@ -15,10 +15,7 @@ test_hundred_sessions_under_sanitizers() {
 	isolate iris 'entry = child'
 	pam_service sessions
 	sed -i "s,$HOST_BUILD/pam_cloister.so,$HOST_BUILD/probe/asan/pam_cloister.so," /etc/pam.d/sessions
-	# libsubid keeps a copy of the program's name for each subid_init(3).
-	printf 'leak:subid_init\n' >/tmp/suppressions
-	LSAN_OPTIONS=suppressions=/tmp/suppressions:print_suppressions=0 \
-		"$HOST_BUILD/probe/asan/sessions" sessions iris 100
+	"$HOST_BUILD/probe/asan/sessions" sessions iris 100
 }
 
 # ... and valgrind at a hundred refusals, late ones: everything was opened, and all of it is taken back.
@@ -28,8 +25,7 @@ test_hundred_refusals_under_valgrind() {
 	local i
 	for i in $(seq 2); do
 		valgrind -q --keep-debuginfo=yes --leak-check=full --show-leak-kinds=definite,indirect \
-			--errors-for-leak-kinds=definite,indirect --suppressions="$HOST_TESTS/lib/valgrind.supp" --error-exitcode=9 \
-			--child-silent-after-fork=yes "$HOST_BUILD/probe/sessions" sessions iris -100 >/tmp/valgrind 2>&1 ||
+			--errors-for-leak-kinds=definite,indirect --error-exitcode=9 --child-silent-after-fork=yes "$HOST_BUILD/probe/sessions" sessions iris -100 >/tmp/valgrind 2>&1 ||
 			fail "run $i: $(grep -v WARNING /tmp/valgrind | head -n 30)"
 	done
 }

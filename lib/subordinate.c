@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/* A user's subordinate ids. */
+#include "subordinate.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <shadow/subid.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "cloister/cleanup.h"
+#include "cloister/number.h"
+
+#define STRING(text)         #text
+#define LIBRARY_NAME(number) "libsubid.so." STRING(number)
+
+typedef bool init_function(const char *program, FILE *log);
+typedef int list_function(const char *owner, struct subid_range **ranges);
+
+static bool is_large(uint64_t start, uint64_t length, uint32_t count)
+{
+	return length >= count && start > 0 && start <= UINT32_MAX - count;
+}
+
+static bool is_owner(const char *field, size_t length, const struct cloister_account *account)
+{
+	uint64_t uid;
+
+	return (strlen(account->name) == length && strncmp(field, account->name, length) == 0) ||
+	       (cloister_number_parse(field, length, &uid) == 0 && uid == account->uid);
+}
+
+/* "NAME:START:COUNT" */
+static bool parse_line(const char *line, const struct cloister_account *account, uint64_t *start, uint64_t *length)
+{
+	size_t owner = strcspn(line, ":\n");
+
+	if (line[owner] != ':' || !is_owner(line, owner, account))
+		return false;
+	line += owner + 1;
+	size_t first = strcspn(line, ":\n");
+	if (line[first] != ':' || cloister_number_parse(line, first, start) < 0)
+		return false;
+	line += first + 1;
+	return cloister_number_parse(line, strcspn(line, "\n"), length) == 0;
+}
+
+int cloister_subordinate_scan(FILE *lines, const struct cloister_account *account, uint32_t count, uint32_t *base)
+{
+	char _cleanup_free_ *line = NULL;
+	size_t size = 0;
+	uint64_t start, length;
+
+	*base = 0;
+	errno = 0;
+	while (*base == 0 && getline(&line, &size, lines) >= 0) {
+		if (parse_line(line, account, &start, &length) && is_large(start, length, count))
+			*base = (uint32_t)start;
+	}
+	return *base == 0 && !feof(lines) ? -(errno != 0 ? errno : EIO) : 0;
+}
+
+int cloister_subordinate_scan_source(FILE *lines, bool *files)
+{
+	static const char key[] = "subid:", blanks[] = " \t\n", own[] = "files";
+	char _cleanup_free_ *line = NULL;
+	size_t size = 0;
+
+	*files = true;
+	errno = 0;
+	while (getline(&line, &size, lines) >= 0) {
+		const char *at = line + strspn(line, blanks);
+
+		if (strncasecmp(at, key, strlen(key)) != 0)
+			continue;
+		at += strlen(key);
+		at += strspn(at, blanks);
+		size_t length = strcspn(at, blanks);
+		*files = length == 0 || (length == strlen(own) && strncmp(at, own, length) == 0);
+		return 0;
+	}
+	return feof(lines) ? 0 : -(errno != 0 ? errno : EIO);
+}
+
+static int find_in_file(const char *path, const struct cloister_account *account, uint32_t count, uint32_t *base,
+                        struct cloister_error *err)
+{
+	FILE _cleanup_fclose_ *lines = fopen(path, "re");
+
+	*base = 0;
+	if (lines == NULL && errno == ENOENT)
+		return 0;
+	int r = lines == NULL ? -errno : cloister_subordinate_scan(lines, account, count, base);
+	return r < 0 ? cloister_fail(err, -r, "ids", path, "cannot read") : 0;
+}
+
+static int is_left_to_files(bool *files, struct cloister_error *err)
+{
+	FILE _cleanup_fclose_ *lines = fopen(CLOISTER_NSSWITCH_FILE, "re");
+
+	*files = true;
+	if (lines == NULL && errno == ENOENT)
+		return 0;
+	int r = lines == NULL ? -errno : cloister_subordinate_scan_source(lines, files);
+	return r < 0 ? cloister_fail(err, -r, "ids", CLOISTER_NSSWITCH_FILE, "cannot read") : 0;
+}
+
+static int ask_list(list_function *list, const char *what, const struct cloister_account *account, uint32_t count,
+                    uint32_t *base, struct cloister_error *err)
+{
+	struct subid_range _cleanup_free_ *ranges = NULL;
+
+	*base = 0;
+	errno = 0;
+	int n = list(account->name, &ranges);
+	int code = errno;
+	for (int i = 0; i < n && *base == 0; i++) {
+		if (is_large(ranges[i].start, ranges[i].count, count))
+			*base = (uint32_t)ranges[i].start;
+	}
+	/* Without an errno the source does not know the user. */
+	return n < 0 && code != 0 && code != ENOENT ? cloister_fail(err, code, "ids", what, "cannot read") : 0;
+}
+
+/* A function of a library, from the pointer to data that dlsym(3) has for it. */
+#define FUNCTION_OF(library, type, name)                              \
+	({                                                            \
+		union {                                               \
+			void *data;                                   \
+			type *function;                               \
+		} symbol_ = {.data = dlsym((library), STRING(name))}; \
+		symbol_.function;                                     \
+	})
+
+static int ask_library(const struct cloister_account *account, uint32_t count, uint32_t *uid_base, uint32_t *gid_base,
+                       struct cloister_error *err)
+{
+	static const char name[] = LIBRARY_NAME(SUBID_ABI_MAJOR);
+	/* Tells what it misses on stderr unless it is given another stream, and stderr is the login program's. */
+	FILE _cleanup_fclose_ *silence = fopen("/dev/null", "we");
+
+	if (silence == NULL)
+		return cloister_fail(err, errno, "ids", "/dev/null", "cannot open");
+	/* Never closed: the libraries behind it register what runs at exit. */
+	void *library = dlopen(name, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+	if (library == NULL)
+		return cloister_fail(err, ELIBACC, "ids", name,
+		                     "\"subid:\" of " CLOISTER_NSSWITCH_FILE " names a source that needs it");
+	init_function *init = FUNCTION_OF(library, init_function, subid_init);
+	list_function *uids = FUNCTION_OF(library, list_function, subid_get_uid_ranges);
+	list_function *gids = FUNCTION_OF(library, list_function, subid_get_gid_ranges);
+	int r = 0;
+	if (init == NULL || uids == NULL || gids == NULL)
+		r = cloister_fail(err, ELIBBAD, "ids", name, "has not the functions of libsubid");
+	else if (!init("cloister", silence))
+		r = cloister_fail(err, ENOMEM, "ids", name, "cannot be started");
+	if (r == 0)
+		r = ask_list(uids, CLOISTER_SUBUID_FILE, account, count, uid_base, err);
+	if (r == 0)
+		r = ask_list(gids, CLOISTER_SUBGID_FILE, account, count, gid_base, err);
+	dlclose(library);
+	return r;
+}
+
+int cloister_subordinate_find(const struct cloister_account *account, uint32_t count, uint32_t *uid_base,
+                              uint32_t *gid_base, struct cloister_error *err)
+{
+	bool files;
+	int r = is_left_to_files(&files, err);
+
+	if (r < 0)
+		return r;
+	if (!files)
+		return ask_library(account, count, uid_base, gid_base, err);
+	r = find_in_file(CLOISTER_SUBUID_FILE, account, count, uid_base, err);
+	return r < 0 ? r : find_in_file(CLOISTER_SUBGID_FILE, account, count, gid_base, err);
+}
