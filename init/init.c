@@ -120,6 +120,8 @@ int cloister_init_main(void)
 
 	int r = children < 0 ? cloister_fail(&err, errno, "init", NULL, "no signalfd") : 0;
 	if (r == 0)
+		r = cloister_init_birth(&err);
+	if (r == 0)
 		r = build_session(&execution, &err);
 	if (r == 0) {
 		close(execution.root);

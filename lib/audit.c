@@ -60,9 +60,10 @@ void cloister_audit_started(struct cloister_audit *audit, enum cloister_audit_ev
 	keep(audit->session, session->id);
 	snprintf(init, sizeof(init), "%d", (int)session->init);
 	for (size_t i = 0; i < CLOISTER_NAMESPACE_KINDS; i++) {
+		audit->namespaces[i] = session->namespace_inodes[i];
 		/* Those that it shares with others, too: somebody may ask who was in the host's network. */
-		if (cloister_namespace_inode(init, &cloister_namespace_kinds[i], &audit->namespaces[i]) < 0)
-			audit->namespaces[i] = session->namespace_inodes[i];
+		if (audit->namespaces[i] == 0)
+			cloister_namespace_inode(init, &cloister_namespace_kinds[i], &audit->namespaces[i]);
 	}
 }
 

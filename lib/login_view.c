@@ -9,6 +9,7 @@
 
 #include "cloister/cleanup.h"
 #include "cloister/mounts.h"
+#include "cloister/namespaces.h"
 #include "cloister/terminal.h"
 
 static int cover_ptmx(void)
@@ -64,7 +65,7 @@ int cloister_login_view_enter(const struct cloister_plan *plan, int devpts, stru
 		cloister_login_view_forget(&before);
 		return cloister_fail(err, code, "login view", NULL,
 		                     "cannot make a mount namespace for the login process%s",
-		                     code == ENOSPC ? " (a limit in /proc/sys/user is reached)" : "");
+		                     cloister_namespaces_hint(code));
 	}
 	/* A slave: what the administrator mounts later still arrives, and nothing of ours goes out. */
 	int r = cloister_mount_propagation(true);

@@ -22,3 +22,8 @@ int cloister_namespace_inode(const char *process, const struct cloister_namespac
 	*inode = st.st_ino;
 	return 0;
 }
+
+const char *cloister_namespaces_hint(int code)
+{
+	return code == ENOSPC ? " (a limit in /proc/sys/user is reached)" : "";
+}

@@ -161,12 +161,15 @@ int cloister_privileges_read(struct cloister_privileges *state)
 	result.effective = whole(data[0].effective, data[1].effective);
 	result.permitted = whole(data[0].permitted, data[1].permitted);
 	result.inheritable = whole(data[0].inheritable, data[1].inheritable);
+	/* None is ambient that is not permitted and inheritable (capabilities(7)). */
+	uint64_t maybe_ambient = result.permitted & result.inheritable;
 	for (unsigned long capability = 0; capability < CAPABILITIES_MAX; capability++) {
-		int bounding = prctl(PR_CAPBSET_READ, capability, 0, 0, 0);
+		int ambient = 0, bounding = prctl(PR_CAPBSET_READ, capability, 0, 0, 0);
 
 		if (bounding < 0 && errno == EINVAL && capability > LEAST_LAST)
 			break;
-		int ambient = prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, capability, 0, 0);
+		if (maybe_ambient & (UINT64_C(1) << capability))
+			ambient = prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, capability, 0, 0);
 		if (bounding < 0 || ambient < 0)
 			return -errno;
 		result.bounding |= (uint64_t)bounding << capability;

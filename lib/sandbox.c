@@ -107,7 +107,7 @@ static int spawn(struct sandbox_child *child, struct cloister_sandbox_process *p
 	if (pid < 0) {
 		close(pair[0]);
 		return cloister_fail(err, code, "sandbox", NULL, "cannot make its namespaces%s",
-		                     code == ENOSPC ? " (a limit in /proc/sys/user is reached)" : "");
+		                     cloister_namespaces_hint(code));
 	}
 	*process = (struct cloister_sandbox_process){.pid = (pid_t)pid, .pidfd = pidfd, .control = pair[0]};
 	return 0;

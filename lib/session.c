@@ -229,46 +229,46 @@ static int spawn_init(const struct cloister_plan *plan, int init_fd, struct cloi
 	return r < 0 ? r : cloister_spawn_init(plan, init_fd, cgroup, session, err);
 }
 
-/* What could not be sent to init, since init has ended: it may have said why. */
+/* What went wrong on this side may be that init has ended, which has said why. */
 static int ask_init(const struct cloister_session *session, int result, struct cloister_error *err)
 {
 	struct cloister_error said = {0};
 
-	if (result != -EPIPE && result != -ECONNRESET)
-		return result;
-	cloister_control_wait(session->control, 0, &said);
-	if (said.code == 0 || said.code == ECONNRESET || said.code == ETIMEDOUT)
+	if (cloister_control_wait(session->control, 0, &said) == 0 || said.code == ECONNRESET || said.code == ETIMEDOUT)
 		return result;
 	if (err != NULL)
 		*err = said;
 	return -said.code;
 }
 
-static int build(const struct cloister_plan *plan, const struct cloister_session_options *options,
-                 struct cloister_session *session, struct cloister_error *err)
+/* Between init's birth and its answer. The filter is made here, while init is busy with its namespaces. */
+static int instruct(const struct cloister_plan *plan, const struct cloister_session_options *options,
+                    struct cloister_session *session, struct cloister_error *err)
 {
 	char mapped = 1;
-	int r = prepare_privileges(plan, session, err);
+	int r = plan->namespaces & CLONE_NEWUSER ? cloister_write_maps(plan, session->init, err) : 0;
 
 	if (r < 0)
 		return r;
+	if (send(session->control, &mapped, 1, MSG_NOSIGNAL) != 1)
+		return cloister_fail(err, errno, "init", NULL, "init ended before it could begin");
+	r = prepare_privileges(plan, session, err);
+	return r < 0 ? r : send_plan(plan, options, session, err);
+}
+
+static int build(const struct cloister_plan *plan, const struct cloister_session_options *options,
+                 struct cloister_session *session, struct cloister_error *err)
+{
 	int _cleanup_close_ init_fd = open_init(plan, options->init_path, err);
+
 	if (init_fd < 0)
 		return init_fd;
-	r = spawn_init(plan, init_fd, session, err);
+	int r = spawn_init(plan, init_fd, session, err);
 	if (r < 0)
 		return r;
-	if (plan->namespaces & CLONE_NEWUSER) {
-		r = cloister_write_maps(plan, session->init, err);
-		if (r < 0)
-			return r;
-	}
-	if (send(session->control, &mapped, 1, MSG_NOSIGNAL) != 1)
-		return ask_init(session, cloister_fail(err, errno, "init", NULL, "init ended before it could begin"),
-		                err);
-	r = ask_init(session, send_plan(plan, options, session, err), err);
+	r = instruct(plan, options, session, err);
 	if (r < 0)
-		return r;
+		return ask_init(session, r, err);
 	r = cloister_control_wait(session->control, (int)plan->timeout * 1000, err);
 	if (r < 0)
 		return r;

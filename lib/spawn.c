@@ -1,22 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* From the login process to init: the only code of ours that runs in a copy of the login process's memory. */
+/* From the login process to init: the only code of ours that runs in the login process's memory. */
 #include "spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/close_range.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "cloister/cleanup.h"
 #include "cloister/control.h"
+#include "cloister/namespaces.h"
 #include "cloister/netns.h"
 #include "cloister/privileges.h"
 #include "held_signals.h"
@@ -24,34 +23,41 @@
 #define INIT_FD (CLOISTER_CONTROL_FD + 1)
 /* Above every descriptor that a child places at a fixed number. */
 #define FIRST_FREE_FD 16
+#define STACK_SIZE    ((size_t)64 * 1024)
+
+/* What the child needs of the login process until it is init. */
+struct child {
+	int control, init_fd, null;
+	bool keeps_capabilities;
+};
 
 /* The child has no one to tell but init's reader: it answers in init's place. */
-static void __attribute__((noreturn)) give_up(int control, const char *step)
+static void __attribute__((noreturn)) give_up(int control, const char *text)
 {
 	struct cloister_error err;
 
-	cloister_fail(&err, errno, "init", NULL, "%s", step);
+	cloister_fail(&err, errno, "init", NULL, "%s", text);
 	cloister_control_answer(control, &err);
 	_exit(125);
 }
 
-/* Runs in the namespaces, before exec: raw system calls alone, since another thread may have held any lock at the
- * clone. */
-static void __attribute__((noreturn))
-become_init(const struct cloister_plan *plan, int control, int init_fd, int null, bool own_cgroup)
+/*
+ * Runs with the login process's memory, or a copy of it, before exec: raw system calls alone, since another thread may
+ * hold any lock. Only descriptors are the child's own.
+ */
+static int become_init(void *argument)
 {
 	static char name[] = "cloister-init";
 	char *const argv[] = {name, NULL};
 	char *const environment[] = {NULL};
-	char byte;
+	const struct child *child = argument;
 
 	/* High first, so that placing one does not overwrite another. */
-	int high = fcntl(control, F_DUPFD, FIRST_FREE_FD);
-	if (high < 0)
-		give_up(control, "no descriptor");
-	control = high;
-	init_fd = fcntl(init_fd, F_DUPFD, FIRST_FREE_FD);
-	null = fcntl(null, F_DUPFD, FIRST_FREE_FD);
+	int control = fcntl(child->control, F_DUPFD, FIRST_FREE_FD);
+	if (control < 0)
+		give_up(child->control, "no descriptor");
+	int init_fd = fcntl(child->init_fd, F_DUPFD, FIRST_FREE_FD);
+	int null = fcntl(child->null, F_DUPFD, FIRST_FREE_FD);
 	if (init_fd < 0 || null < 0)
 		give_up(control, "no descriptor");
 	for (int fd = 0; fd <= 2; fd++) {
@@ -63,36 +69,69 @@ become_init(const struct cloister_plan *plan, int control, int init_fd, int null
 	control = CLOISTER_CONTROL_FD;
 	if (dup3(init_fd, INIT_FD, O_CLOEXEC) < 0 || close_range(INIT_FD + 1, ~0U, 0) < 0)
 		give_up(control, "cannot close the login process's descriptors");
-
-	ssize_t n;
-	do {
-		n = recv(control, &byte, 1, 0);
-	} while (n < 0 && errno == EINTR);
-	if (n != 1)
-		_exit(125);
-	if (setsid() < 0)
-		give_up(control, "cannot leave the login's terminal");
-	/* clone3(2) would have made the cgroup namespace one of the login process's cgroup (copy_cgroup_ns). */
-	if (own_cgroup && unshare(CLONE_NEWCGROUP) < 0)
-		give_up(control, "cannot make the cgroup namespace");
-	/* On root's quota, as at an entry. */
-	if (plan->privileged && cloister_new_session_keyring() < 0)
-		give_up(control, "cannot join a new session keyring");
-	if ((plan->namespaces & CLONE_NEWUSER) && plan->privileged) {
-		/* Before exec, since exec takes the capabilities from every uid but the namespace's 0. */
-		if (syscall(SYS_setgroups, 0, NULL) < 0 || syscall(SYS_setresgid, 0, 0, 0) < 0 ||
-		    syscall(SYS_setresuid, 0, 0, 0) < 0)
-			give_up(control, "cannot become the namespace's root");
-	} else if (plan->namespaces & CLONE_NEWUSER) {
-		/* The user's own id inside is not 0: ambient capabilities are what exec leaves. */
-		int r = cloister_set_capabilities(UINT64_MAX, true);
-		if (r < 0) {
-			errno = -r;
-			give_up(control, "cannot keep the namespace's capabilities for init");
-		}
+	/* Exec takes the capabilities from every uid but the namespace's 0, and no uid is mapped yet: ambient ones are
+	 * what it leaves. */
+	int r = child->keeps_capabilities ? cloister_set_capabilities(UINT64_MAX, true) : 0;
+	if (r < 0) {
+		errno = -r;
+		give_up(control, "cannot keep the namespace's capabilities for init");
 	}
 	execveat(INIT_FD, "", argv, environment, AT_EMPTY_PATH);
 	give_up(control, "cannot execute cloister-init");
+}
+
+/*
+ * As vfork(2) does, without a copy of the login process's memory, whose tables take longer to copy than init to start;
+ * the calling thread waits until the child is init. Not where init is to be born in a cgroup, since clone(2) cannot:
+ * what it makes, and what comes after it, never was outside.
+ */
+static pid_t clone_child(struct child *child, uint64_t namespaces, int cgroup, int *pidfd)
+{
+	struct clone_args args = {.flags = namespaces | CLONE_PIDFD | CLONE_INTO_CGROUP,
+	                          .pidfd = (uintptr_t)pidfd,
+	                          .exit_signal = SIGCHLD,
+	                          .cgroup = (unsigned)cgroup};
+
+	if (cgroup >= 0) {
+		long pid = syscall(SYS_clone3, &args, sizeof(args));
+
+		if (pid == 0)
+			become_init(child);
+		return (pid_t)pid;
+	}
+	char *stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	if (stack == MAP_FAILED)
+		return -1;
+	int flags = (int)namespaces | CLONE_PIDFD | CLONE_VM | CLONE_VFORK | SIGCHLD;
+	pid_t pid = clone(become_init, stack + STACK_SIZE, flags, child, pidfd);
+	int code = errno;
+	munmap(stack, STACK_SIZE);
+	errno = code;
+	return pid;
+}
+
+/*
+ * Of a session's namespaces, those that init is born in. The pid namespace must be the user namespace's from its birth:
+ * proc could not be mounted otherwise. The others init makes itself, beside the login process that goes on: the network
+ * namespace alone is half of what they take.
+ */
+static uint64_t born_in(const struct cloister_plan *plan)
+{
+	return plan->namespaces & (CLONE_NEWUSER | CLONE_NEWPID);
+}
+
+static int tell(const struct cloister_plan *plan, int control, struct cloister_error *err)
+{
+	struct cloister_birth birth = {.namespaces = plan->namespaces & ~born_in(plan),
+	                               .privileged = plan->privileged,
+	                               .own_ids = (plan->namespaces & CLONE_NEWUSER) != 0};
+
+	if (plan->network == CLOISTER_NETWORK_NETNS)
+		birth.namespaces &= ~(uint64_t)CLONE_NEWNET;
+	ssize_t n = send(control, &birth, sizeof(birth), MSG_NOSIGNAL);
+	if (n != sizeof(birth))
+		return cloister_fail(err, n < 0 ? errno : EIO, "init", NULL, "cannot tell init what it is");
+	return 0;
 }
 
 /* init is born there: from its own user namespace it could not join one that the host owns. */
@@ -112,22 +151,43 @@ static int leave_network(int back, int result, struct cloister_error *err)
 	return result;
 }
 
+static int spawn(const struct cloister_plan *plan, int init_fd, int cgroup, const int pair[2],
+                 struct cloister_session *session, struct cloister_error *err)
+{
+	int _cleanup_close_ null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	sigset_t before;
+
+	if (null < 0)
+		return cloister_fail(err, errno, "init", "/dev/null", "cannot open");
+	int r = tell(plan, pair[0], err);
+	if (r < 0)
+		return r;
+	/* The login program's handlers must not run in the child; init gets the mask and PID 1 ignores what it does not
+	 * handle. */
+	r = cloister_signals_hold(&before);
+	if (r < 0)
+		return cloister_fail(err, -r, "init", NULL, "cannot hold signals back");
+	struct child child = {.control = pair[1],
+	                      .init_fd = init_fd,
+	                      .null = null,
+	                      .keeps_capabilities = (plan->namespaces & CLONE_NEWUSER) != 0};
+	pid_t pid = clone_child(&child, born_in(plan), cgroup, &session->pidfd);
+	int code = errno;
+	if (pid > 0)
+		session->init = pid;
+	r = cloister_signals_release(&before);
+	if (pid < 0)
+		return cloister_fail(err, code, "namespaces", NULL, "cannot make the session's namespaces%s",
+		                     cloister_namespaces_hint(code));
+	return r < 0 ? cloister_fail(err, -r, "init", NULL, "the signals that were held back stay so") : 0;
+}
+
 int cloister_spawn_init(const struct cloister_plan *plan, int init_fd, int cgroup, struct cloister_session *session,
                         struct cloister_error *err)
 {
-	int pair[2], pidfd = -1;
-	uint64_t made = plan->namespaces & ~(plan->network == CLOISTER_NETWORK_NETNS ? CLONE_NEWNET : UINT64_C(0));
-	struct clone_args args = {.flags = made | CLONE_PIDFD, .pidfd = (uintptr_t)&pidfd, .exit_signal = SIGCHLD};
-	sigset_t before;
-
-	if (cgroup >= 0) {
-		args.flags = (args.flags & ~(uint64_t)CLONE_NEWCGROUP) | CLONE_INTO_CGROUP;
-		args.cgroup = (unsigned)cgroup;
-	}
-	int _cleanup_close_ null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (null < 0)
-		return cloister_fail(err, errno, "init", "/dev/null", "cannot open");
+	int pair[2];
 	int _cleanup_close_ back = -1;
+
 	if (plan->network == CLOISTER_NETWORK_NETNS) {
 		int r = enter_network(plan, &back, err);
 		if (r < 0)
@@ -135,30 +195,9 @@ int cloister_spawn_init(const struct cloister_plan *plan, int init_fd, int cgrou
 	}
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return leave_network(back, cloister_fail(err, errno, "init", NULL, "no socketpair"), err);
-	/* The login program's handlers must not run in the child; init gets the mask and PID 1 ignores what it does not
-	 * handle. */
-	int r = cloister_signals_hold(&before);
-	if (r < 0) {
-		close(pair[0]);
-		close(pair[1]);
-		return leave_network(back, cloister_fail(err, -r, "init", NULL, "cannot hold signals back"), err);
-	}
-	long pid = syscall(SYS_clone3, &args, sizeof(args));
-	if (pid == 0)
-		become_init(plan, pair[1], init_fd, null, cgroup >= 0);
-	int code = errno;
-	r = cloister_signals_release(&before);
-	if (r < 0)
-		cloister_fail(err, -r, "init", NULL, "the signals that were held back stay so");
+	int r = leave_network(back, spawn(plan, init_fd, cgroup, pair, session, err), err);
 	close(pair[1]);
-	int left = leave_network(back, r, err);
-	if (pid < 0) {
-		close(pair[0]);
-		return cloister_fail(err, code, "namespaces", NULL, "cannot make the session's namespaces%s",
-		                     code == ENOSPC ? " (a limit in /proc/sys/user is reached)" : "");
-	}
-	session->init = (pid_t)pid;
-	session->pidfd = pidfd;
+	/* The caller's to close, as its init is the caller's to reap. */
 	session->control = pair[0];
-	return left;
+	return r;
 }

@@ -6,9 +6,9 @@
 #include "cloister/session.h"
 
 /*
- * clone3(2) into the plan's namespaces and the session's cgroup (a directory; -1: the caller's); the child waits for
- * one byte on its end of the control socket (the id maps are written), becomes the namespace's root, and is replaced by
- * init_fd. Fills session->init, pidfd and control.
+ * init as a child, in its own user and pid namespaces and in the session's cgroup (a directory; -1: the caller's). It
+ * makes the other namespaces itself, and waits for one byte on its end of the control socket: the id maps are written.
+ * Fills session->init, pidfd and control, which are the caller's to end and close after a failure, too.
  */
 int cloister_spawn_init(const struct cloister_plan *plan, int init_fd, int cgroup, struct cloister_session *session,
                         struct cloister_error *err);

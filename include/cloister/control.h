@@ -26,6 +26,13 @@
 #define CLOISTER_IMAGE_FD  7
 #define CLOISTER_FIXED_FDS 8
 
+/* What init finds in its socket when it is born, for what it does before it has a plan. */
+struct cloister_birth {
+	uint64_t namespaces; /* CLONE_NEW*: those it makes itself */
+	bool own_ids;        /* has a user namespace of its own: waits until the maps are written */
+	bool privileged;     /* root made it, and it becomes that namespace's root */
+};
+
 /* What is said on a control socket once the session is ready, one byte each. */
 enum cloister_word {
 	CLOISTER_WORD_JOINED = 'j', /* init: this socket counts as a login */

@@ -18,4 +18,7 @@ extern const struct cloister_namespace_kind cloister_namespace_kinds[CLOISTER_NA
  * when it is the same. Of another process only who may ptrace(2) it is told. Async-signal-safe. 0 or -errno. */
 int cloister_namespace_inode(const char *process, const struct cloister_namespace_kind *kind, uint64_t *inode);
 
+/* What to add to "cannot make a namespace" for an errno: ENOSPC says more than its own text. Static, maybe empty. */
+const char *cloister_namespaces_hint(int code);
+
 #endif

@@ -141,11 +141,12 @@ none_of_su() {
 	! pgrep -x su >/dev/null
 }
 
-# The process that gives the login program its closed pid namespace lives for microseconds, which strace(1) makes long.
+# The process that gives the login program its closed pid namespace lives for microseconds, which strace(1) makes long. It is
+# the second, after init.
 test_killed_beside_the_closed_namespace() {
 	local tracer
 	snapshot_before
-	strace -f -o /dev/null -e trace=clone -e inject=clone:delay_exit=60000000:when=1 \
+	strace -f -o /dev/null -e trace=clone -e inject=clone:delay_exit=60000000:when=2 \
 		su -l iris -c true </dev/null >/dev/null 2>&1 &
 	tracer=$!
 	eventually 20 two_of_su || fail "control: su has no such process: $(pgrep -la su)"

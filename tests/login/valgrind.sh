@@ -10,7 +10,8 @@ test_hundred_sessions() {
 	"$HOST_BUILD/probe/sessions" sessions iris 100
 }
 
-# valgrind 3.19 knows neither clone3(2) nor mount_setattr(2), so a session cannot be made under it: the sanitizers look at that...
+# valgrind 3.19 does not know mount_setattr(2), and takes the clone(2) of init for a fork, so a session cannot be made under
+# it: the sanitizers look at that...
 test_hundred_sessions_under_sanitizers() {
 	isolate iris 'entry = child'
 	pam_service sessions
@@ -18,7 +19,18 @@ test_hundred_sessions_under_sanitizers() {
 	"$HOST_BUILD/probe/asan/sessions" sessions iris 100
 }
 
-# ... and valgrind at a hundred refusals, late ones: everything was opened, and all of it is taken back.
+# ... and at a hundred refusals, late ones: everything was opened, and all of it is taken back.
+test_hundred_refusals_under_sanitizers() {
+	rootfs_make /opt/rootfs/shell-less
+	rm /opt/rootfs/shell-less/bin/sh
+	isolate iris 'entry = child' 'rootfs = /opt/rootfs/shell-less' 'writable = tmpfs'
+	pam_service sessions
+	sed -i "s,$HOST_BUILD/pam_cloister.so,$HOST_BUILD/probe/asan/pam_cloister.so," /etc/pam.d/sessions
+	"$HOST_BUILD/probe/asan/sessions" sessions iris -100
+	want_match "refused by init, at its end" 'shell' "$(log_new | grep 'event="refuse"' | tail -n 1)"
+}
+
+# ... and valgrind at a hundred early ones.
 test_hundred_refusals_under_valgrind() {
 	isolate iris 'entry = child' 'timeout = 60' 'seccomp = none'
 	pam_service sessions
