@@ -16,7 +16,7 @@
 
 #define CLI_FAILED 125
 
-/* What every verb may be given before its own arguments. */
+/* What verbs are given besides their own arguments. */
 struct cli_options {
 	const char *configuration; /* --config or CLOISTER_CONF; NULL: the standard places */
 	const char *user;
@@ -24,6 +24,8 @@ struct cli_options {
 	char **settings; /* --set key=value */
 	int n_settings;
 	bool json;
+	bool force;
+	bool quiet;
 };
 
 int cli_run(int argc, char **argv);
@@ -40,8 +42,10 @@ int cli_image(int argc, char **argv);
 /* Prints "cloister: LINE" and returns CLI_FAILED. */
 int cli_fail(const struct cloister_error *err);
 
-/* Parses the options that verbs share (anywhere: also after other arguments; else what follows is a command's); returns
- * the index of the first other argument, -1 after printing what is wrong.
+/*
+ * Parses a verb's options: those that its usage names, and no other, so that --help leaves none out. anywhere: also
+ * after other arguments; else what follows is a command's. Returns the index of the first other argument, -1 after
+ * printing what is wrong; --help ends the program. options->settings is the caller's to free.
  */
 int cli_options_parse(int argc, char **argv, const char *usage, bool anywhere, struct cli_options *options);
 
@@ -72,7 +76,7 @@ int cli_subject_find(const struct cli_options *options, struct cli_subject *subj
 /* Adds the plan, for a session that `cloister run` or a PAM login would make. */
 int cli_subject_plan(struct cli_subject *subject, bool shell_check, struct cloister_error *err);
 void cli_subject_clear(struct cli_subject *subject);
-/* Both for a verb about one user's overlay: the first of arguments, or --user, names the user, and root is needed. */
+/* Both for a verb about one user's overlay: the one argument names the user, and root is needed. */
 int cli_overlay_subject(const char *verb, struct cli_options *options, char **arguments, struct cli_subject *subject,
                         struct cloister_error *err);
 

@@ -17,7 +17,7 @@
 #include "cloister/pasta.h"
 
 static const char usage[] =
-	"usage: cloister doctor [--json] [USER]\n"
+	"usage: cloister doctor [--json] [--config FILE] [USER]\n"
 	"Looks at the kernel and its settings, and, as root, starts a session of USER (nobody) that keeps nothing.\n"
 	"Exit status: 0 when sessions can start, 1 when something is missing.\n";
 
@@ -44,9 +44,10 @@ void doctor_say(struct doctor *doctor, enum doctor_state state, const char *what
 }
 
 /* A plan of the user's with these lines more; the subject is the caller's to clear. */
-static int plan_with(const char *user, char **settings, int n, struct cli_subject *subject, struct cloister_error *err)
+static int plan_with(const struct doctor *doctor, const char *user, char **settings, int n, struct cli_subject *subject,
+                     struct cloister_error *err)
 {
-	const struct cli_options options = {.configuration = getenv("CLOISTER_CONF"),
+	const struct cli_options options = {.configuration = doctor->configuration,
 	                                    .user = user,
 	                                    .settings = settings,
 	                                    .n_settings = n};
@@ -68,7 +69,7 @@ static void look_at_limits(struct doctor *doctor, const char *user)
 		struct cli_subject subject = {0};
 		struct cloister_error err = {0};
 		char *settings[] = {limits[i].setting};
-		int r = plan_with(user, settings, 1, &subject, &err);
+		int r = plan_with(doctor, user, settings, 1, &subject, &err);
 
 		if (r == 0)
 			r = cloister_cgroup_check(subject.plan, &err);
@@ -104,7 +105,7 @@ static void start_session(struct doctor *doctor, const char *user)
 	int status = 0;
 
 	snprintf(what, sizeof(what), "a session of %s", user);
-	int r = plan_with(user, settings, sizeof(settings) / sizeof(*settings), &subject, &err);
+	int r = plan_with(doctor, user, settings, sizeof(settings) / sizeof(*settings), &subject, &err);
 	if (r == 0)
 		r = cli_run_command(&(struct cloister_run){.plan = subject.plan,
 		                                           .account = subject.account,
@@ -130,8 +131,9 @@ int cli_doctor(int argc, char **argv)
 	int first = cli_options_parse(argc, argv, usage, true, &options);
 	if (first < 0 || argc - first > 1)
 		return first < 0 ? CLI_FAILED : (fputs(usage, stderr), CLI_FAILED);
-	const char *user = first < argc ? argv[first] : options.user != NULL ? options.user : "nobody";
+	const char *user = first < argc ? argv[first] : "nobody";
 	free(options.settings);
+	doctor.configuration = options.configuration;
 	if (options.json)
 		doctor.list = json_object_new_array();
 	if (uname(&kernel) == 0)

@@ -16,6 +16,7 @@ enum doctor_state {
 
 struct doctor {
 	struct json_object *list; /* NULL: lines of text */
+	const char *configuration;
 	bool missing;
 };
 

@@ -107,8 +107,7 @@ int cli_plan(int argc, char **argv)
 	int first = cli_options_parse(argc, argv, usage, true, &options);
 	if (first < 0)
 		return CLI_FAILED;
-	if (argv[first] != NULL)
-		options.user = argv[first];
+	options.user = argv[first];
 	int r = options.user == NULL ? cloister_fail(&err, EINVAL, "plan", NULL, "name a user") : 0;
 	if (r == 0)
 		r = cli_subject_find(&options, &subject, &err);

@@ -23,23 +23,6 @@ static const char usage[] =
 #define BAR_WIDTH    40
 #define BAR_INTERVAL 100000000L /* nanoseconds between two drawings */
 
-/* Takes an option without a value, which only this verb has, out of the arguments. */
-static bool take_flag(int *argc, char **argv, const char *flag)
-{
-	bool found = false;
-	int kept = 0;
-
-	for (int i = 0; i < *argc; i++) {
-		if (strcmp(argv[i], flag) == 0)
-			found = true;
-		else
-			argv[kept++] = argv[i];
-	}
-	argv[kept] = NULL;
-	*argc = kept;
-	return found;
-}
-
 struct bar {
 	struct timespec drawn;
 };
@@ -94,21 +77,20 @@ int cli_reset(int argc, char **argv)
 	struct cloister_overlay_reset reset = {.data = &bar};
 	struct cloister_error err = {0};
 
-	reset.force = take_flag(&argc, argv, "--force");
-	bool quiet = take_flag(&argc, argv, "--quiet");
 	int first = cli_options_parse(argc, argv, usage, true, &options);
 	if (first < 0)
 		return CLI_FAILED;
+	reset.force = options.force;
 	int r = cli_overlay_subject("reset", &options, argv + first, &subject, &err);
 	if (r == 0) {
-		bool on_terminal = !quiet && isatty(STDERR_FILENO);
+		bool on_terminal = !options.quiet && isatty(STDERR_FILENO);
 
 		reset.progress = on_terminal ? draw_bar : NULL;
 		r = cloister_overlay_reset(subject.plan, &reset, &err);
 		if (on_terminal && bar.drawn.tv_sec != 0)
 			fputc('\n', stderr);
 		/* What was done is said even where something is left. */
-		if (!quiet && (r == 0 || reset.dropped || reset.sessions_ended > 0))
+		if (!options.quiet && (r == 0 || reset.dropped || reset.sessions_ended > 0))
 			print_result(&subject, &reset, options.json);
 	}
 	cli_subject_clear(&subject);

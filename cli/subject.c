@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* From command line options to a policy and a plan. */
 #include <errno.h>
-#include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,49 +18,6 @@ int cli_fail(const struct cloister_error *err)
 
 	fprintf(stderr, "cloister: %s\n", cloister_error_line(err, line, sizeof(line)));
 	return CLI_FAILED;
-}
-
-int cli_options_parse(int argc, char **argv, const char *usage, bool anywhere, struct cli_options *options)
-{
-	static const struct option names[] = {{"config", required_argument, NULL, 'c'},
-	                                      {"user", required_argument, NULL, 'u'},
-	                                      {"rootfs", required_argument, NULL, 'r'},
-	                                      {"set", required_argument, NULL, 's'},
-	                                      {"json", no_argument, NULL, 'j'},
-	                                      {"help", no_argument, NULL, 'h'},
-	                                      {NULL, 0, NULL, 0}};
-	int option;
-
-	*options = (struct cli_options){.configuration = getenv("CLOISTER_CONF")};
-	options->settings = calloc((size_t)argc + 1, sizeof(char *));
-	if (options->settings == NULL)
-		return -1;
-	while ((option = getopt_long(argc, argv, anywhere ? "c:u:r:s:jh" : "+c:u:r:s:jh", names, NULL)) != -1) {
-		switch (option) {
-		case 'c':
-			options->configuration = optarg;
-			break;
-		case 'u':
-			options->user = optarg;
-			break;
-		case 'r':
-			options->rootfs = optarg;
-			break;
-		case 's':
-			options->settings[options->n_settings++] = optarg;
-			break;
-		case 'j':
-			options->json = true;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			exit(0);
-		default:
-			fputs(usage, stderr);
-			return -1;
-		}
-	}
-	return optind;
 }
 
 int cli_program_path(const char *name, char *path, size_t size)
@@ -160,9 +116,8 @@ void cli_subject_clear(struct cli_subject *subject)
 int cli_overlay_subject(const char *verb, struct cli_options *options, char **arguments, struct cli_subject *subject,
                         struct cloister_error *err)
 {
-	if (arguments[0] != NULL)
-		options->user = arguments[0];
-	if (options->user == NULL || (arguments[0] != NULL && arguments[1] != NULL))
+	options->user = arguments[0];
+	if (arguments[0] == NULL || arguments[1] != NULL)
 		return cloister_fail(err, EINVAL, verb, NULL, "name one user");
 	/* The layers are root's, and so is the plan that says where they are. */
 	if (geteuid() != 0)

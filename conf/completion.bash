@@ -123,7 +123,7 @@ _cloister()
 	run) _cloister_offer '--user --rootfs --set --config --help --' '--' ;;
 	plan) _cloister_offer '--json --rootfs --set --config --help' users ;;
 	check) _cloister_offer '--config --help' users ;;
-	doctor) _cloister_offer '--json --help' users ;;
+	doctor) _cloister_offer '--json --config --help' users ;;
 	ls) _cloister_offer '--json --help' '' ;;
 	enter) _cloister_offer '--help --' sessions ;;
 	kill) _cloister_offer '--help' sessions ;;
