@@ -24,6 +24,7 @@ struct cli_options {
 	char **settings; /* --set key=value */
 	int n_settings;
 	bool json;
+	bool prometheus;
 	bool force;
 	bool quiet;
 };

@@ -15,8 +15,9 @@
 #include "cloister/cleanup.h"
 #include "sessions.h"
 
-static const char usage[] = "usage: cloister ls [--json]\n"
-			    "Lists the sessions that are there: root sees all, others their own.\n";
+static const char usage[] = "usage: cloister ls [--json | --prometheus]\n"
+			    "Lists the sessions that are there: root sees all, others their own.\n"
+			    "  --prometheus  as metrics for node_exporter's textfile collector; for root alone\n";
 
 #define PTY_MAJOR 136 /* and seven more: devices.txt of the kernel */
 #define TTY_MAJOR 4
@@ -152,6 +153,30 @@ static void print_json(const struct cli_sessions *sessions)
 	json_object_put(array);
 }
 
+static void print_table(const struct cli_sessions *sessions)
+{
+	printf("%-12s %-24s %-16s %6s %6s %7s %8s %-8s %-12s %-16s %s\n", "USER", "SESSION", "SINCE", "LOGINS", "PROCS",
+	       "MEMORY", "CPU", "NETWORK", "TTY", "FROM", "ROOTFS");
+	for (size_t i = 0; i < sessions->n; i++)
+		print_session(&sessions->list[i]);
+}
+
+static int print(struct cli_sessions *sessions, const struct cli_options *options, struct cloister_error *err)
+{
+	int r = 0;
+
+	cli_sessions_measure(sessions);
+	if (options->prometheus)
+		r = cli_print_prometheus(sessions, err);
+	else if (options->json)
+		print_json(sessions);
+	else
+		print_table(sessions);
+	if (r == 0 && (fflush(stdout) != 0 || ferror(stdout)))
+		r = cloister_fail(err, EIO, "ls", NULL, "cannot print");
+	return r;
+}
+
 int cli_ls(int argc, char **argv)
 {
 	struct cli_options options;
@@ -162,9 +187,14 @@ int cli_ls(int argc, char **argv)
 	if (first < 0)
 		return CLI_FAILED;
 	free(options.settings);
-	if (argv[first] != NULL) {
+	if (argv[first] != NULL || (options.json && options.prometheus)) {
 		fputs(usage, stderr);
 		return CLI_FAILED;
+	}
+	/* What a part of the sessions sums up to is no measure of the machine. */
+	if (options.prometheus && geteuid() != 0) {
+		cloister_fail(&err, EPERM, "ls", NULL, "--prometheus is for root alone");
+		return cli_fail(&err);
 	}
 	int r = cli_sessions_find(NULL, &sessions, &err);
 	if (r == 0)
@@ -172,19 +202,8 @@ int cli_ls(int argc, char **argv)
 	/* With no session too: entries of logins that nobody took away. */
 	if (r == 0 && geteuid() == 0)
 		r = cloister_registry_each_login(NULL, NULL, NULL, &err);
-	if (r == 0) {
-		cli_sessions_measure(&sessions);
-		if (options.json) {
-			print_json(&sessions);
-		} else {
-			printf("%-12s %-24s %-16s %6s %6s %7s %8s %-8s %-12s %-16s %s\n", "USER", "SESSION", "SINCE",
-			       "LOGINS", "PROCS", "MEMORY", "CPU", "NETWORK", "TTY", "FROM", "ROOTFS");
-			for (size_t i = 0; i < sessions.n; i++)
-				print_session(&sessions.list[i]);
-		}
-		if (fflush(stdout) != 0)
-			r = cloister_fail(&err, errno, "ls", NULL, "cannot print");
-	}
+	if (r == 0)
+		r = print(&sessions, &options, &err);
 	cli_sessions_clear(&sessions);
 	return r < 0 ? cli_fail(&err) : 0;
 }

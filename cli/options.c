@@ -12,6 +12,7 @@
 
 static const struct option names[] = {{"config", required_argument, NULL, 'c'}, {"user", required_argument, NULL, 'u'},
                                       {"rootfs", required_argument, NULL, 'r'}, {"set", required_argument, NULL, 's'},
+                                      {"json", no_argument, NULL, 'j'},         {"prometheus", no_argument, NULL, 'p'},
                                       {"force", no_argument, NULL, 'f'},        {"quiet", no_argument, NULL, 'q'},
                                       {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
 
@@ -60,6 +61,9 @@ static void set_option(struct cli_options *options, int option)
 		break;
 	case 'j':
 		options->json = true;
+		break;
+	case 'p':
+		options->prometheus = true;
 		break;
 	case 'f':
 		options->force = true;

@@ -42,6 +42,9 @@ int cli_sessions_add_logins(struct cli_sessions *sessions, struct cloister_error
 /* Adds what each uses, by one walk through /proc. */
 void cli_sessions_measure(struct cli_sessions *sessions);
 
+/* Prints them as metrics of Prometheus, measured and with their logins. Returns 0 or -errno. */
+int cli_print_prometheus(const struct cli_sessions *sessions, struct cloister_error *err);
+
 /* The number of processes, init included, in a pid namespace. */
 size_t cli_processes_in(uint64_t pid_namespace);
 

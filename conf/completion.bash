@@ -124,7 +124,7 @@ _cloister()
 	plan) _cloister_offer '--json --rootfs --set --config --help' users ;;
 	check) _cloister_offer '--config --help' users ;;
 	doctor) _cloister_offer '--json --config --help' users ;;
-	ls) _cloister_offer '--json --help' '' ;;
+	ls) _cloister_offer '--json --prometheus --help' '' ;;
 	enter) _cloister_offer '--help --' sessions ;;
 	kill) _cloister_offer '--help' sessions ;;
 	diff) _cloister_offer '--json --rootfs --set --config --help' users ;;

@@ -6,7 +6,7 @@ build_needs="gcc libc6-dev make pkg-config libpam0g-dev libcap-dev libseccomp-de
 	openssh-server openssh-client openssh-sftp-server uidmap"
 check_needs="libcmocka-dev busybox-static pamtester expect tmux socat rsync valgrind strace python3 cron sudo keyutils libcap2-bin
 	mandoc shellcheck iproute2 procps psmisc at opendoas git sshfs ansible-core lftp mosh python3-paramiko
-	python3-asyncssh libnss-extrausers xauth xvfb x11-utils screen vim-tiny less mmdebstrap
+	python3-asyncssh python3-prometheus-client libnss-extrausers xauth xvfb x11-utils screen vim-tiny less mmdebstrap
 	skopeo umoci zstd xz-utils bzip2 erofs-utils squashfs-tools e2fsprogs bindfs autofs passt"
 
 vm_needs="mmdebstrap e2fsprogs openssh-client qemu-system-x86"

@@ -53,6 +53,7 @@ test_ls_cpu_and_terminals() {
 	local first=$!
 	eventually 30 pgrep -f '^sleep 983' || fail "no session"
 	want "CPU" True "$(json "0.05 < S[0]['cpu_seconds'] < 60")"
+	want "CPU, as a metric" True "$(metrics "0.05 < M['cloister_user_cpu_seconds']['iris'] == M['cloister_cpu_seconds'][None] < 60")"
 	want "terminal" "['pts/0']" "$(json "S[0]['ttys']")"
 	kill -HUP "$(pgrep -f '^sleep 983')"
 	wait "$first" || true
@@ -73,6 +74,95 @@ test_ls_logins_of_a_shared_session() {
 	want "one login is left" "['sshd']" "$(json "[l['service'] for l in S[0]['logins']]")"
 	kill "$CLIENT"
 	snapshot_same
+}
+
+# metrics PYTHON: of `cloister ls --prometheus`, read by Prometheus' own parser: M maps a name to {label's value: number}
+# (None without a label), T to its type.
+metrics() {
+	"$CLOISTER" ls --prometheus >"$CASE_STATE/metrics"
+	python3 -c '
+import sys
+from prometheus_client.parser import text_string_to_metric_families
+M, T = {}, {}
+for family in text_string_to_metric_families(open(sys.argv[1]).read()):
+    T[family.name] = family.type
+    assert family.documentation
+    for name, labels, value, timestamp, _ in family.samples:
+        assert timestamp is None and set(labels) <= {"user", "version"} and len(labels) < 2
+        series = M.setdefault(name, {})
+        label = next(iter(labels.values()), None)
+        assert label not in series, "twice: " + name
+        series[label] = value
+print(eval(sys.argv[2]))' "$CASE_STATE/metrics" "$1"
+}
+
+test_ls_prometheus() {
+	snapshot_before
+	want "nothing yet" "0.0 None" "$(metrics "'%s %s' % (M['cloister_sessions'][None], M.get('cloister_user_sessions'))")"
+	hold iris 981
+	local first=$CLIENT second
+	hold iris 982
+	second=$CLIENT
+	hold ivan 983
+	want "all" "{'sessions': 3.0, 'logins': 3.0, 'users': 2.0, 'processes': 6.0}" \
+		"$(metrics "{n: M['cloister_' + n][None] for n in ('sessions', 'logins', 'users', 'processes')}")"
+	local name
+	for name in sessions logins; do
+		want "$name" "{'iris': 2.0, 'ivan': 1.0}" "$(metrics "M['cloister_user_$name']")"
+	done
+	want "processes" "{'iris': 4.0, 'ivan': 2.0}" "$(metrics "M['cloister_user_processes']")"
+	want "memory" True "$(metrics "all(100 << 10 < v < 100 << 20 for v in M['cloister_user_memory_bytes'].values())")"
+	want "the sum" True "$(metrics "sum(M['cloister_user_memory_bytes'].values()) == M['cloister_memory_bytes'][None]")"
+	want "since" True \
+		"$(metrics "0 <= __import__('time').time() - M['cloister_user_oldest_session_start_timestamp_seconds']['ivan'] < 60")"
+	want "types" "{'gauge'}" "$(metrics 'set(T.values())')"
+	want "not for users" 125 "$(status su nora -c "$CLOISTER ls --prometheus")"
+	want "one format" 125 "$(status "$CLOISTER" ls --prometheus --json)"
+	kill "$first" "$second" "$CLIENT"
+	snapshot_same
+}
+
+# Whoever can choose a user's name (a directory server) writes no line of the file, and no other user's series.
+test_ls_prometheus_of_users_with_strange_names() {
+	local name pids=()
+	for name in 'quo"te' 'DOM\iris' 'end"} 1' $'latin\xe9' $'rtl\u202e' 'comma,"user="iris'; do
+		printf '%s:x:%s:1000::/home/iris:/bin/sh\n' "$name" "$((3000 + ${#pids[@]}))" >>/etc/passwd
+		"$CLOISTER" run --user "$name" --set home=none -- sleep "99${#pids[@]}" &
+		pids+=($!)
+		eventually 20 pgrep -f "^sleep 99$((${#pids[@]} - 1))\$" || fail "no session of $name"
+	done
+	want "names" "$(python3 -c 'print(sorted(["quo\"te", "DOM\\iris", "end\"} 1", "latin\\xe9", "rtl\\xe2\\x80\\xae", "comma,\"user=\"iris"]))')" \
+		"$(metrics "sorted(M['cloister_user_sessions'])")"
+	want "each its own" "{1.0}" "$(metrics "set(M['cloister_user_sessions'].values())")"
+	# The parser is more patient than a line of the format is long.
+	want "other lines" "" "$(LC_ALL=C.UTF-8 grep -vE '^(# (HELP|TYPE) cloister_[a-z_]+ .+|cloister_[a-z_]+(\{(user|version)="([^"\\]|\\[\\"])*"\})? [0-9.e+]+)$' "$CASE_STATE/metrics" || true)"
+	"$CLOISTER" ls --prometheus | iconv -f UTF-8 -t UTF-8 >/dev/null || fail "not UTF-8"
+	kill "${pids[@]}"
+	wait "${pids[@]}" || true
+}
+
+# The manual's line of crontab(5), as cron's shell would run it.
+test_manual_writes_metrics_for_node_exporter() {
+	local line directory=/var/lib/prometheus/node-exporter
+	line=$(grep -F 'cloister ls --prometheus >' /opt/doc/cloister.8.scd | grep '^\*')
+	want "a line of /etc/cron.d" "* * * * * root" "$(cut -d' ' -f1-6 <<<"$line")"
+	# Empty, whatever the machine has there.
+	mkdir -p "$directory"
+	mount -t tmpfs -o mode=0755 metrics "$directory"
+	line=${line#\* \* \* \* \* root }
+	hold iris 981
+	PATH=$HOST_BUILD:$PATH sh -c "$line"
+	want "what is there" "cloister.prom 644" "$(find "$directory" -type f -printf '%f %m\n')"
+	want_match "it is whole" '^cloister_user_sessions\{user="iris"\} 1$' "$(cat "$directory/cloister.prom")"
+	# A run that fails leaves the last one.
+	local before
+	before=$(cat "$directory/cloister.prom")
+	mkdir /tmp/fails
+	printf '#!/bin/sh\necho "# HALF"; exit 125\n' >/tmp/fails/cloister
+	chmod +x /tmp/fails/cloister
+	PATH=/tmp/fails:$PATH sh -c "$line" || true
+	want "the last one" "$before" "$(cat "$directory/cloister.prom")"
+	kill "$CLIENT"
 }
 
 # A user sees their own; nothing of others'.
