@@ -3,12 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <json-c/json.h>
 
 #include "cli.h"
 #include "cloister/cgroup.h"
@@ -16,51 +17,31 @@
 #include "cloister/image.h"
 #include "cloister/path.h"
 #include "cloister/source.h"
+#include "findings.h"
 
-static const char usage[] = "usage: cloister check [--config FILE] [USER]\n"
-			    "Checks the configuration, the user's rootfs and plan, the PAM stacks and sshd_config.\n"
+static const char usage[] = "usage: cloister check [--json] [--config FILE] [USER...]\n"
+			    "Checks the configuration, the users' rootfs and plan, the PAM stacks and sshd_config.\n"
 			    "Exit status: 0 when nothing would fail, 1 when something would.\n";
 
-struct findings {
-	int errors;
-};
-
-static void __attribute__((format(printf, 2, 3))) report_error(struct findings *findings, const char *format, ...)
+static void check_faults(const struct cloister_config *config, struct cli_findings *findings)
 {
-	va_list args;
+	char where[PATH_MAX + 16];
 
-	va_start(args, format);
-	fputs("error: ", stdout);
-	vprintf(format, args);
-	putchar('\n');
-	va_end(args);
-	findings->errors++;
-}
-
-static void check_faults(const struct cloister_config *config, struct findings *findings)
-{
 	for (size_t i = 0; i < config->n_faults; i++) {
 		const struct cloister_config_fault *fault = &config->faults[i];
 
-		report_error(findings, "%s:%u: %s", fault->file, fault->line, fault->text);
+		snprintf(where, sizeof(where), "%s:%u", fault->file, fault->line);
+		cli_find(findings, CLI_ERROR, "configuration", where, "%s: %s", where, fault->text);
 	}
 	for (size_t i = 0; i < config->n_entries; i++) {
 		const struct cloister_config_entry *entry = &config->entries[i];
 		struct cloister_error err = {0};
 
+		snprintf(where, sizeof(where), "%s:%u", entry->file, entry->line);
 		if (cloister_policy_check_value(entry->key, entry->value, &err) < 0)
-			report_error(findings, "%s:%u: %s = %s: %s", entry->file, entry->line, entry->key, entry->value,
-			             err.text);
+			cli_find(findings, CLI_ERROR, "configuration", where, "%s: %s = %s: %s", where, entry->key,
+			         entry->value, err.text);
 	}
-}
-
-static void report(struct findings *findings, const struct cloister_row *row, const struct cloister_error *err,
-                   const char *more)
-{
-	char line[2048];
-
-	report_error(findings, "%s: %s%s", cloister_row_name(row->kind), cloister_error_line(err, line, sizeof(line)),
-	             more);
 }
 
 /* What a place of the configuration shows is not the rootfs'. */
@@ -78,7 +59,7 @@ static bool is_covered(const struct cloister_plan *plan, const char *path)
 }
 
 static void check_shell(const struct cloister_plan *plan, const struct cloister_row *row, int root,
-                        struct findings *findings)
+                        struct cli_findings *findings)
 {
 	bool host = strcmp(row->source, "/") == 0;
 	/* Of the machine's own files, file systems of their own (/usr) are shown, too. */
@@ -92,21 +73,20 @@ static void check_shell(const struct cloister_plan *plan, const struct cloister_
 		return;
 	/* The user's layer may have it. */
 	if (*plan->state != '\0' && host)
-		printf("warning: shell: %s is not there, or cannot be executed; without it in %s's layer the login is "
-		       "refused\n",
-		       plan->shell, plan->user);
+		cli_find(findings, CLI_WARNING, "shell", plan->shell,
+		         "shell: %s is not there, or cannot be executed; without it in %s's layer the login is refused",
+		         plan->shell, plan->user);
 	else
-		report_error(findings, "shell: %s is not in the rootfs %s, or cannot be executed", plan->shell,
-		             row->source);
+		cli_find(findings, CLI_ERROR, "shell", plan->shell,
+		         "shell: %s is not in the rootfs %s, or cannot be executed", plan->shell, row->source);
 }
 
 /* Opens the rootfs as a session would, an image by mounting it for as long as it takes to look into it. */
-static void check_root(const struct cloister_plan *plan, const struct cloister_row *row, struct findings *findings)
+static void check_root(const struct cloister_plan *plan, const struct cloister_row *row, struct cli_findings *findings)
 {
 	struct cloister_image _cleanup_image_ image = CLOISTER_IMAGE_NONE;
 	struct cloister_source_context context = {.user_namespace = -1, .devpts = -1, .shared_root = -1};
 	struct cloister_error err = {0};
-	char line[2048];
 	int _cleanup_close_ root = cloister_image_prepare(plan, false, &image, &err);
 
 	if (cloister_plan_image(plan) != NULL)
@@ -114,18 +94,18 @@ static void check_root(const struct cloister_plan *plan, const struct cloister_r
 	if (root == 0)
 		root = cloister_rootfs_open(plan, row, &context, &err);
 	if (root < 0) {
-		report_error(findings, "%s", cloister_error_line(&err, line, sizeof(line)));
+		cli_find_error(findings, "rootfs", &err);
 		return;
 	}
 	if (context.image != NULL)
-		printf("ok: %s is %s image, mounted %s\n", row->source,
-		       strcmp(image.type, "erofs") == 0 ? "an erofs" : "a squashfs",
-		       image.mount >= 0 ? "as a file" : "by a loop device");
+		cli_find(findings, CLI_OK, "rootfs", row->source, "%s is %s image, mounted %s", row->source,
+		         strcmp(image.type, "erofs") == 0 ? "an erofs" : "a squashfs",
+		         image.mount >= 0 ? "as a file" : "by a loop device");
 	check_shell(plan, row, root, findings);
 }
 
 /* Homes and binds as a session would open them; a private home that is not there yet is made at the first login. */
-static void check_bind(const struct cloister_plan *plan, const struct cloister_row *row, struct findings *findings)
+static void check_bind(const struct cloister_plan *plan, const struct cloister_row *row, struct cli_findings *findings)
 {
 	enum cloister_path_trust trust = CLOISTER_PATH_OWN_RIGHTS;
 	struct cloister_error err = {0};
@@ -135,11 +115,11 @@ static void check_bind(const struct cloister_plan *plan, const struct cloister_r
 	int _cleanup_close_ fd = row->kind == CLOISTER_ROW_HOME ? cloister_private_home_find(plan, row, &err)
 	                                                        : cloister_bind_source_open(plan, row, trust, &err);
 	if (fd < 0 && !(row->kind == CLOISTER_ROW_HOME && fd == -ENOENT))
-		report(findings, row, &err, "");
+		cli_find_error(findings, cloister_row_name(row->kind), &err);
 }
 
 /* Opens, as a session would, what the plan takes from the host. */
-static void check_sources(const struct cloister_plan *plan, struct findings *findings)
+static void check_sources(const struct cloister_plan *plan, struct cli_findings *findings)
 {
 	for (size_t i = 0; i < plan->n_rows; i++) {
 		const struct cloister_row *row = &plan->rows[i];
@@ -151,7 +131,36 @@ static void check_sources(const struct cloister_plan *plan, struct findings *fin
 	}
 }
 
-static void check_user(const struct cli_options *options, struct findings *findings)
+static void check_policy(const struct cloister_policy *policy, const char *user, struct cli_findings *findings)
+{
+	cli_find(findings, policy->isolate ? CLI_OK : CLI_NOTE, "user", NULL, "%s is %sisolated", user,
+	         policy->isolate ? "" : "not ");
+	if (policy->refuse != NULL && policy->isolate)
+		cli_find(findings, CLI_NOTE, "configuration", NULL, "logins of %s are refused%s: %s", user,
+		         policy->refuse_except_sftp ? ", but for the transfer of files" : "", policy->refuse);
+	else if (policy->refuse != NULL)
+		cli_find(findings, CLI_NOTE, "configuration", NULL, "refuse has no effect for %s, who is not isolated",
+		         user);
+	if (policy->linger != 0 && policy->scope == CLOISTER_SCOPE_SESSION)
+		cli_find(findings, CLI_WARNING, "configuration", NULL,
+		         "linger has no effect for %s: it is for scope = user", user);
+}
+
+static void check_plan(const struct cli_subject *subject, struct cli_findings *findings)
+{
+	struct cloister_error err = {0};
+
+	check_sources(subject->plan, findings);
+	if (cloister_cgroup_check(subject->plan, &err) < 0)
+		cli_find_error(findings, "limits", &err);
+	cli_check_overlay(subject->plan, findings);
+	cli_check_network(subject->plan, findings);
+	cli_check_sshd(subject->account, subject->policy->isolate, findings);
+	if (subject->policy->isolate)
+		cli_check_services(subject->account->name, findings);
+}
+
+static void check_user(const struct cli_options *options, struct cli_findings *findings)
 {
 	struct cli_subject subject = {0};
 	struct cloister_error err = {0};
@@ -161,26 +170,11 @@ static void check_user(const struct cli_options *options, struct findings *findi
 	if (r == 0)
 		r = cli_subject_plan(&subject, true, &err);
 	if (r < 0) {
-		report_error(findings, "%s: %s", options->user, cloister_error_line(&err, line, sizeof(line)));
+		cli_find(findings, CLI_ERROR, "user", err.path, "%s: %s", options->user,
+		         cloister_error_line(&err, line, sizeof(line)));
 	} else {
-		printf("%s: %s is %sisolated\n", subject.policy->isolate ? "ok" : "note", options->user,
-		       subject.policy->isolate ? "" : "not ");
-		if (subject.policy->refuse != NULL && subject.policy->isolate)
-			printf("note: logins of %s are refused%s: %s\n", options->user,
-			       subject.policy->refuse_except_sftp ? ", but for the transfer of files" : "",
-			       subject.policy->refuse);
-		else if (subject.policy->refuse != NULL)
-			printf("note: refuse has no effect for %s, who is not isolated\n", options->user);
-		if (subject.policy->linger != 0 && subject.policy->scope == CLOISTER_SCOPE_SESSION)
-			printf("warning: linger has no effect for %s: it is for scope = user\n", options->user);
-		check_sources(subject.plan, findings);
-		if (cloister_cgroup_check(subject.plan, &err) < 0)
-			report_error(findings, "limits: %s", cloister_error_line(&err, line, sizeof(line)));
-		findings->errors += cli_check_overlay(subject.plan);
-		findings->errors += cli_check_network(subject.plan);
-		findings->errors += cli_check_sshd(subject.account, subject.policy->isolate);
-		if (subject.policy->isolate)
-			cli_check_services(options->user);
+		check_policy(subject.policy, options->user, findings);
+		check_plan(&subject, findings);
 	}
 	if (*subject.init_path != '\0') {
 		int _cleanup_close_ fd =
@@ -188,34 +182,72 @@ static void check_user(const struct cli_options *options, struct findings *findi
 		                                geteuid() == 0 ? CLOISTER_PATH_ROOT_OWNED : CLOISTER_PATH_OWN_RIGHTS,
 		                                &err);
 		if (fd < 0)
-			report_error(findings, "init: %s", cloister_error_line(&err, line, sizeof(line)));
+			cli_find_error(findings, "init", &err);
 	}
 	cli_subject_clear(&subject);
+}
+
+static json_object *json_users(char **users)
+{
+	json_object *array = json_object_new_array();
+	bool is_text;
+
+	for (; *users != NULL; users++)
+		json_object_array_add(array, cli_json_text(*users, &is_text));
+	return array;
+}
+
+/* Returns the exit status. */
+static int end(struct cli_findings *findings, char **users)
+{
+	unsigned errors = findings->n[CLI_ERROR];
+
+	if (findings->list == NULL) {
+		printf("%u error%s\n", errors, errors == 1 ? "" : "s");
+	} else {
+		json_object *object = json_object_new_object();
+
+		json_object_object_add(object, "users", json_users(users));
+		json_object_object_add(object, "errors", json_object_new_uint64(errors));
+		json_object_object_add(object, "warnings", json_object_new_uint64(findings->n[CLI_WARNING]));
+		json_object_object_add(object, "findings", findings->list);
+		puts(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+		json_object_put(object);
+	}
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		struct cloister_error err = {0};
+
+		cloister_fail(&err, EIO, "check", NULL, "cannot print");
+		return cli_fail(&err);
+	}
+	return errors == 0 ? 0 : 1;
 }
 
 int cli_check(int argc, char **argv)
 {
 	struct cloister_config _cleanup_config_ *config = NULL;
 	struct cli_options options;
-	struct findings findings = {0};
+	struct cli_findings findings = {0};
 	struct cloister_error err = {0};
-	char line[2048];
 
 	int first = cli_options_parse(argc, argv, usage, true, &options);
 	if (first < 0)
 		return CLI_FAILED;
+	if (options.json)
+		findings.list = json_object_new_array();
 	if (cloister_config_load(options.configuration, geteuid() == 0, &config, &err) < 0)
-		report_error(&findings, "configuration: %s", cloister_error_line(&err, line, sizeof(line)));
+		cli_find_error(&findings, "configuration", &err);
 	else
 		check_faults(config, &findings);
-	if (argv[first] != NULL) {
-		options.user = argv[first];
+	for (char **user = argv + first; *user != NULL; user++) {
+		options.user = *user;
+		findings.user = *user;
 		check_user(&options, &findings);
 	}
-	findings.errors += cli_check_pam("sshd", true);
-	findings.errors += cli_check_pam("login", false);
-	findings.errors += cli_check_pam("su", false);
+	findings.user = NULL;
+	cli_check_pam("sshd", true, &findings);
+	cli_check_pam("login", false, &findings);
+	cli_check_pam("su", false, &findings);
 	free(options.settings);
-	printf("%d error%s\n", findings.errors, findings.errors == 1 ? "" : "s");
-	return findings.errors == 0 ? 0 : 1;
+	return end(&findings, argv + first);
 }

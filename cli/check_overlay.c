@@ -9,16 +9,9 @@
 #include "cloister/cleanup.h"
 #include "cloister/overlay.h"
 #include "cloister/source.h"
+#include "findings.h"
 
 #define SHOWN 5
-
-static int print_error(const struct cloister_error *err)
-{
-	char line[2048];
-
-	printf("error: %s\n", cloister_error_line(err, line, sizeof(line)));
-	return 1;
-}
 
 /* The state directory, or what there is of the way to it: it will be on the same file system. */
 static int open_nearest(const char *state, struct cloister_error *err)
@@ -37,45 +30,57 @@ static int open_nearest(const char *state, struct cloister_error *err)
 	}
 }
 
-static void print_hidden(const struct cloister_plan *plan, const struct cloister_overlay_changes *changes)
+static void add_path(const struct cloister_overlay_change *change, struct cli_findings *findings)
 {
-	size_t n = 0;
+	char _cleanup_free_ *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	if (out == NULL)
+		return;
+	cli_print_escaped(out, change->path);
+	if (fclose(out) == 0)
+		cli_find_detail(findings, "%c %s", (char)change->kind, text);
+}
+
+static void find_hidden(const struct cloister_plan *plan, const struct cloister_overlay_changes *changes,
+                        struct cli_findings *findings)
+{
+	size_t n = 0, shown = 0;
 
 	for (size_t i = 0; i < changes->n; i++)
 		n += changes->items[i].hides_newer;
 	if (n == 0)
 		return;
-	printf("warning: %zu file%s of %s's overlay hide%s a newer one of %s:\n", n, n == 1 ? "" : "s", plan->user,
-	       n == 1 ? "s" : "", plan->rootfs);
-	size_t shown = 0;
+	cli_find(findings, CLI_WARNING, "overlay", plan->state,
+	         "%zu file%s of %s's overlay hide%s a newer one of %s:", n, n == 1 ? "" : "s", plan->user,
+	         n == 1 ? "s" : "", plan->rootfs);
 	for (size_t i = 0; i < changes->n && shown < SHOWN; i++) {
 		if (!changes->items[i].hides_newer)
 			continue;
-		fputs("        ", stdout);
-		cli_print_change(&changes->items[i]);
+		add_path(&changes->items[i], findings);
 		shown++;
 	}
 	if (n > shown)
-		printf("        and %zu more\n", n - shown);
-	printf("      `cloister diff %s` lists all that was changed, `cloister reset %s` drops it\n", plan->user,
-	       plan->user);
+		cli_find_detail(findings, "and %zu more", n - shown);
+	cli_find_advice(findings, "`cloister diff %s` lists all that was changed, `cloister reset %s` drops it",
+	                plan->user, plan->user);
 }
 
-int cli_check_overlay(const struct cloister_plan *plan)
+void cli_check_overlay(const struct cloister_plan *plan, struct cli_findings *findings)
 {
-	struct cloister_overlay_changes changes;
+	struct cloister_overlay_changes changes = {0};
 	struct cloister_error err = {0};
 
 	if (geteuid() != 0 || *plan->state == '\0')
-		return 0;
+		return;
 	int _cleanup_close_ nearest = open_nearest(plan->state, &err);
-	if (nearest < 0)
-		return print_error(&err);
-	if (cloister_overlay_check_place(plan, nearest, &err) < 0)
-		return print_error(&err);
-	if (cloister_overlay_changes_find(plan, &changes, &err) < 0)
-		return print_error(&err);
-	print_hidden(plan, &changes);
+	int r = nearest < 0 ? nearest : cloister_overlay_check_place(plan, nearest, &err);
+	if (r == 0)
+		r = cloister_overlay_changes_find(plan, &changes, &err);
+	if (r == 0)
+		find_hidden(plan, &changes, findings);
+	else
+		cli_find_error(findings, "overlay", &err);
 	cloister_overlay_changes_free(&changes);
-	return 0;
 }

@@ -5,8 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli.h"
+#include "findings.h"
 #include "pam_stack.h"
+
+static const char ours[] = "session    required    pam_cloister.so";
 
 /* libpam looks in its own directory for a module without a path; which one that is differs. */
 static bool module_is_there(const char *module)
@@ -52,50 +54,48 @@ static const char *unknown_argument(const struct pam_line *line, char word[PAM_S
 	return NULL;
 }
 
-static int check_line(const struct pam_stack *stack)
+static bool line_is_good(const struct pam_stack *stack, struct cli_findings *findings)
 {
 	char word[PAM_STACK_TEXT_MAX];
 	const struct pam_line *line = &stack->line;
 	const char *unknown = unknown_argument(line, word);
-	int errors = 0;
+	unsigned before = findings->n[CLI_ERROR];
 
-	if (!module_is_there(line->module)) {
-		printf("error: %s: %s is not there: %s\n", stack->file, line->module,
-		       line->may_be_missing ? "the line begins with \"-\", and logins are not isolated"
-		                            : "nobody can log in");
-		errors++;
-	}
-	if (!refusal_counts(line)) {
-		printf("error: %s: pam_cloister.so is \"%s\" and must be \"required\": a session that is refused would "
-		       "be one on the host\n",
-		       stack->file, line->control);
-		errors++;
-	}
-	if (unknown != NULL) {
-		printf("error: %s: pam_cloister.so knows conf=/FILE and debug, not %s: everybody but root is refused\n",
-		       stack->file, unknown);
-		errors++;
-	}
-	return errors;
+	if (!module_is_there(line->module))
+		cli_find(findings, CLI_ERROR, "pam", stack->file, "%s: %s is not there: %s", stack->file, line->module,
+		         line->may_be_missing ? "the line begins with \"-\", and logins are not isolated"
+		                              : "nobody can log in");
+	if (!refusal_counts(line))
+		cli_find(findings, CLI_ERROR, "pam", stack->file,
+		         "%s: pam_cloister.so is \"%s\" and must be \"required\": a session that is refused would be "
+		         "one "
+		         "on the host",
+		         stack->file, line->control);
+	if (unknown != NULL)
+		cli_find(findings, CLI_ERROR, "pam", stack->file,
+		         "%s: pam_cloister.so knows conf=/FILE and debug, not %s: everybody but root is refused",
+		         stack->file, unknown);
+	return findings->n[CLI_ERROR] == before;
 }
 
 /* What another line does to ours. */
-static void check_place(const char *path, const struct pam_stack *stack)
+static void check_place(const char *path, const struct pam_stack *stack, struct cli_findings *findings)
 {
 	if (strcmp(strrchr(path, '/'), strrchr(stack->file, '/')) != 0)
-		printf("warning: %s: pam_cloister.so stands in %s, and so it holds for each service that includes "
-		       "that: it belongs into %s itself\n",
-		       path, stack->file, path);
+		cli_find(findings, CLI_WARNING, "pam", path,
+		         "%s: pam_cloister.so stands in %s, and so it holds for each service that includes that: it "
+		         "belongs into %s itself",
+		         path, stack->file, path);
 	if (*stack->before != '\0')
-		printf("warning: %s: where %s succeeds the stack ends before pam_cloister.so, and logins are not "
-		       "isolated\n",
-		       path, stack->before);
+		cli_find(findings, CLI_WARNING, "pam", path,
+		         "%s: where %s succeeds the stack ends before pam_cloister.so, and logins are not isolated",
+		         path, stack->before);
 	if (*stack->after != '\0')
-		printf("warning: %s: pam_cloister.so should be the last session line, and %s follows\n", path,
-		       stack->after);
+		cli_find(findings, CLI_WARNING, "pam", path,
+		         "%s: pam_cloister.so should be the last session line, and %s follows", path, stack->after);
 }
 
-int cli_check_pam(const char *service, bool needed)
+void cli_check_pam(const char *service, bool needed, struct cli_findings *findings)
 {
 	struct pam_stack stack;
 	char path[64];
@@ -103,21 +103,21 @@ int cli_check_pam(const char *service, bool needed)
 	snprintf(path, sizeof(path), "/etc/pam.d/%s", service);
 	cli_pam_stack_read(service, &stack);
 	if (!stack.exists)
-		return 0;
+		return;
 	if (*stack.wrong_type != '\0')
-		printf("warning: %s: pam_cloister.so stands in a line of type %s, where it does nothing: it must be "
-		       "session\n",
-		       path, stack.wrong_type);
+		cli_find(findings, CLI_WARNING, "pam", path,
+		         "%s: pam_cloister.so stands in a line of type %s, where it does nothing: it must be session",
+		         path, stack.wrong_type);
 	if (!stack.found) {
-		printf("%s: %s has no pam_cloister.so line: logins through it are not isolated\n",
-		       needed ? "warning" : "note", path);
-		return 0;
+		cli_find(findings, needed ? CLI_WARNING : CLI_NOTE, "pam", path,
+		         "%s has no pam_cloister.so line: logins through it are not isolated", path);
+		cli_find_advice(findings, "%s", ours);
+		return;
 	}
-	int errors = check_line(&stack);
-	check_place(path, &stack);
-	if (errors == 0 && *stack.after == '\0' && *stack.before == '\0')
-		printf("ok: %s ends with pam_cloister.so\n", path);
-	return errors;
+	bool good = line_is_good(&stack, findings);
+	check_place(path, &stack, findings);
+	if (good && *stack.after == '\0' && *stack.before == '\0')
+		cli_find(findings, CLI_OK, "pam", path, "%s ends with pam_cloister.so", path);
 }
 
 bool cli_pam_isolates(const char *service)

@@ -2,7 +2,7 @@
 /* Of `cloister check`: what runs a user's own commands on the host without anybody logging in. */
 #include <stdio.h>
 
-#include "cli.h"
+#include "findings.h"
 #include "pam_stack.h"
 
 static const struct {
@@ -14,18 +14,23 @@ static const struct {
 	{"atd", "atd runs the user's jobs"},
 };
 
-void cli_check_services(const char *user)
+void cli_check_services(const char *user, struct cli_findings *findings)
 {
 	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++) {
 		struct pam_stack stack;
+		char path[64];
 
 		cli_pam_stack_read(ways[i].service, &stack);
 		if (!stack.exists)
 			continue;
-		if (stack.found)
-			printf("ok: the PAM service %s has pam_cloister.so\n", ways[i].service);
-		else
-			printf("warning: the PAM service %s has no pam_cloister.so: %s, and as %s on the host\n",
-			       ways[i].service, ways[i].what, user);
+		if (stack.found) {
+			cli_find(findings, CLI_OK, "services", stack.file, "the PAM service %s has pam_cloister.so",
+			         ways[i].service);
+			continue;
+		}
+		snprintf(path, sizeof(path), "/etc/pam.d/%s", ways[i].service);
+		cli_find(findings, CLI_WARNING, "services", path,
+		         "the PAM service %s has no pam_cloister.so: %s, and as %s on the host", ways[i].service,
+		         ways[i].what, user);
 	}
 }

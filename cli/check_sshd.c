@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* cloister check: what sshd is configured to do with a user. */
 #include <limits.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "cli.h"
 #include "cloister/namespace_limits.h"
 #include "cloister/sshd_config.h"
+#include "findings.h"
 
 static bool sshd_says(const struct cloister_account *account, const char *keyword, const char *expected)
 {
@@ -17,7 +16,7 @@ static bool sshd_says(const struct cloister_account *account, const char *keywor
 }
 
 /* What a login shell alone cannot contain: it is never asked for a forward or for internal-sftp. */
-static void check_login_shell(const struct cloister_account *account)
+static void check_login_shell(const struct cloister_account *account, struct cli_findings *findings)
 {
 	const char *slash = strrchr(account->shell, '/');
 
@@ -25,56 +24,61 @@ static void check_login_shell(const struct cloister_account *account)
 		return;
 	const char *limit = cloister_namespace_limit();
 	if (limit != NULL)
-		printf("warning: the login shell of %s is cloister-sh, which works as the user: %s\n", account->name,
-		       limit);
+		cli_find(findings, CLI_WARNING, "shell", account->shell,
+		         "the login shell of %s is cloister-sh, which works as the user: %s", account->name, limit);
 	/* What sshd cannot be asked counts as open. */
 	bool sftp_closed = sshd_says(account, "subsystem", "sftp /usr/lib/openssh/sftp-server");
 	bool forwards_closed = sshd_says(account, "disableforwarding", "yes");
 	if (sftp_closed && forwards_closed) {
-		printf("ok: the login shell of %s is cloister-sh, and sshd's own sftp and forwards are closed\n",
-		       account->name);
+		cli_find(findings, CLI_OK, "sshd", NULL,
+		         "the login shell of %s is cloister-sh, and sshd's own sftp and forwards are closed",
+		         account->name);
 		return;
 	}
-	printf("warning: the login shell of %s is cloister-sh, and /etc/pam.d/sshd has no pam_cloister.so: sshd itself "
-	       "serves\n"
-	       "      %s%s%s, outside of any session. In sshd_config:\n",
-	       account->name, sftp_closed ? "" : "internal-sftp", sftp_closed || forwards_closed ? "" : " and ",
-	       forwards_closed ? "" : "forwards (-L, -R, -D, -A, -X)");
-	if (!sftp_closed)
-		printf("        Subsystem sftp /usr/lib/openssh/sftp-server\n");
-	if (!forwards_closed)
-		printf("        Match User %s\n"
-		       "            DisableForwarding yes\n",
-		       account->name);
+	cli_find(findings, CLI_WARNING, "sshd", "/etc/pam.d/sshd",
+	         "the login shell of %s is cloister-sh, and /etc/pam.d/sshd has no pam_cloister.so: sshd itself serves "
+	         "%s%s%s, outside of any session. In sshd_config:",
+	         account->name, sftp_closed ? "" : "internal-sftp", sftp_closed || forwards_closed ? "" : " and ",
+	         forwards_closed ? "" : "forwards (-L, -R, -D, -A, -X)");
+	cli_find_advice(findings, "%s%s%s%s", sftp_closed ? "" : "Subsystem sftp /usr/lib/openssh/sftp-server",
+	                forwards_closed ? ""
+	                : sftp_closed   ? "Match User "
+	                                : "\nMatch User ",
+	                forwards_closed ? "" : account->name, forwards_closed ? "" : "\n    DisableForwarding yes");
 }
 
-static int check_chroot(const struct cloister_account *account)
+static void check_chroot(const struct cloister_account *account, struct cli_findings *findings)
 {
 	char directory[PATH_MAX];
 
 	if (!cloister_sshd_mentions("ChrootDirectory") ||
 	    cloister_sshd_value(account->name, NULL, "chrootdirectory", directory, sizeof(directory)) < 0 ||
 	    strcmp(directory, "none") == 0)
-		return 0;
-	printf("error: sshd_config: ChrootDirectory %s holds for %s, who is isolated: sshd cannot do that inside a "
-	       "session, and ssh logins are refused\n",
-	       directory, account->name);
-	return 1;
+		return;
+	cli_find(findings, CLI_ERROR, "sshd", directory,
+	         "sshd_config: ChrootDirectory %s holds for %s, who is isolated: sshd cannot do that inside a session, "
+	         "and "
+	         "ssh logins are refused",
+	         directory, account->name);
+	cli_find_advice(findings, "take it out for %s, and set rootfs; or set isolate = no", account->name);
 }
 
 /* Without it sshd opens no PAM session, and nobody asks the module. */
-static int check_use_pam(const struct cloister_account *account)
+static void check_use_pam(const struct cloister_account *account, struct cli_findings *findings)
 {
 	if (!cli_pam_isolates("sshd") || !sshd_says(account, "usepam", "no"))
-		return 0;
-	printf("error: sshd_config: UsePAM is no: /etc/pam.d/sshd does not count, and ssh logins of %s are not "
-	       "isolated\n",
-	       account->name);
-	return 1;
+		return;
+	cli_find(findings, CLI_ERROR, "sshd", NULL,
+	         "sshd_config: UsePAM is no: /etc/pam.d/sshd does not count, and ssh logins of %s are not isolated",
+	         account->name);
+	cli_find_advice(findings, "UsePAM yes");
 }
 
-int cli_check_sshd(const struct cloister_account *account, bool isolated)
+void cli_check_sshd(const struct cloister_account *account, bool isolated, struct cli_findings *findings)
 {
-	check_login_shell(account);
-	return isolated ? check_chroot(account) + check_use_pam(account) : 0;
+	check_login_shell(account, findings);
+	if (!isolated)
+		return;
+	check_chroot(account, findings);
+	check_use_pam(account, findings);
 }

@@ -4,17 +4,19 @@
 #define CLOISTER_CLI_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "cloister/account.h"
 #include "cloister/config.h"
 #include "cloister/error.h"
-#include "cloister/overlay.h"
 #include "cloister/plan.h"
 #include "cloister/policy.h"
 #include "cloister/run.h"
 #include "cloister/session.h"
 
 #define CLI_FAILED 125
+
+struct json_object;
 
 /* What verbs are given besides their own arguments. */
 struct cli_options {
@@ -81,21 +83,9 @@ void cli_subject_clear(struct cli_subject *subject);
 int cli_overlay_subject(const char *verb, struct cli_options *options, char **arguments, struct cli_subject *subject,
                         struct cloister_error *err);
 
-/* What cloister check has to say about a user's overlay, printed; returns the number of errors among it. */
-int cli_check_overlay(const struct cloister_plan *plan);
-/* cloister check, the part about the network: prints what it finds, and returns the number of errors. */
-int cli_check_network(const struct cloister_plan *plan);
-/* Likewise, about PAM services through which a user's commands run on the host without a login: prints warnings. */
-void cli_check_services(const char *user);
-
-/* Likewise, the PAM stack of a service; needed: without our line it is worth a warning. */
-int cli_check_pam(const char *service, bool needed);
-/* Whether sessions of a service are isolated: our line is in its stack. */
-bool cli_pam_isolates(const char *service);
-/* Likewise, what sshd is configured to do with a user. */
-int cli_check_sshd(const struct cloister_account *account, bool isolated);
-
-/* "C /path" and a newline, with everything escaped that a terminal could take for a command. */
-void cli_print_change(const struct cloister_overlay_change *change);
+/* Prints text with everything escaped (\\xNN) that a terminal could take for a command. */
+void cli_print_escaped(FILE *out, const char *text);
+/* A string of JSON, which is text: bytes that are none become U+FFFD, and *is_text is false. NULL: no memory. */
+struct json_object *cli_json_text(const char *bytes, bool *is_text);
 
 #endif

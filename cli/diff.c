@@ -11,53 +11,10 @@
 #include "cli.h"
 #include "cloister/cleanup.h"
 #include "cloister/overlay.h"
-#include "cloister/printable.h"
 
 static const char usage[] =
 	"usage: cloister diff [--json] [--rootfs ROOTFS] [--set KEY=VALUE]... [--config FILE] USER\n"
 	"Lists what USER has added (A), changed (C) and deleted (D) in an overlay. Needs root.\n";
-
-static void print_escaped(FILE *out, const char *text)
-{
-	while (*text != '\0') {
-		uint32_t code = 0;
-		size_t length = cloister_utf8_decode(text, &code);
-
-		if (length > 0 && cloister_is_printable(code) && code != '\\') {
-			fwrite(text, 1, length, out);
-			text += length;
-			continue;
-		}
-		for (size_t i = 0; i < (length > 0 ? length : 1); i++, text++)
-			fprintf(out, "\\x%02x", (unsigned char)*text);
-	}
-}
-
-/* JSON is text: bytes that are none become U+FFFD, and the path is then there in hexadecimal, too. */
-static json_object *json_path(const char *path, bool *is_text)
-{
-	char _cleanup_free_ *text = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
-
-	*is_text = true;
-	if (out == NULL)
-		return NULL;
-	while (*path != '\0') {
-		uint32_t code;
-		size_t length = cloister_utf8_decode(path, &code);
-
-		if (length == 0) {
-			fputs("\xef\xbf\xbd", out);
-			*is_text = false;
-			length = 1;
-		} else {
-			fwrite(path, 1, length, out);
-		}
-		path += length;
-	}
-	return fclose(out) == 0 ? json_object_new_string(text) : NULL;
-}
 
 static json_object *json_hexadecimal(const char *path)
 {
@@ -103,7 +60,7 @@ static void print_json(const struct cloister_overlay_changes *changes)
 		json_object *object = json_object_new_object();
 		bool is_text;
 
-		json_object_object_add(object, "path", json_path(change->path, &is_text));
+		json_object_object_add(object, "path", cli_json_text(change->path, &is_text));
 		if (!is_text)
 			json_object_object_add(object, "path_hex", json_hexadecimal(change->path));
 		json_object_object_add(object, "change", json_object_new_string(kind_name(change->kind)));
@@ -116,19 +73,15 @@ static void print_json(const struct cloister_overlay_changes *changes)
 	json_object_put(array);
 }
 
-void cli_print_change(const struct cloister_overlay_change *change)
-{
-	printf("%c ", (char)change->kind);
-	print_escaped(stdout, change->path);
-	putchar('\n');
-}
-
 static int print_changes(const struct cloister_overlay_changes *changes, bool json, struct cloister_error *err)
 {
 	if (json)
 		print_json(changes);
-	for (size_t i = 0; !json && i < changes->n; i++)
-		cli_print_change(&changes->items[i]);
+	for (size_t i = 0; !json && i < changes->n; i++) {
+		printf("%c ", (char)changes->items[i].kind);
+		cli_print_escaped(stdout, changes->items[i].path);
+		putchar('\n');
+	}
 	if (changes->too_deep > 0)
 		fprintf(stderr,
 		        "cloister: note: %zu directories are deeper than a path can be long; what is in them is not "

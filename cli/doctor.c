@@ -27,6 +27,7 @@ void doctor_say(struct doctor *doctor, enum doctor_state state, const char *what
 {
 	char text[1024];
 	va_list args;
+	bool is_text;
 
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
@@ -38,8 +39,8 @@ void doctor_say(struct doctor *doctor, enum doctor_state state, const char *what
 	}
 	json_object *object = json_object_new_object();
 	json_object_object_add(object, "state", json_object_new_string(state_names[state]));
-	json_object_object_add(object, "what", json_object_new_string(what));
-	json_object_object_add(object, "text", json_object_new_string(text));
+	json_object_object_add(object, "what", cli_json_text(what, &is_text));
+	json_object_object_add(object, "text", cli_json_text(text, &is_text));
 	json_object_array_add(doctor->list, object);
 }
 

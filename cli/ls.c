@@ -100,12 +100,13 @@ static json_object *json_login(const struct cloister_login *login)
 {
 	json_object *object = json_object_new_object();
 	char since[40];
+	bool is_text;
 
 	time_text(login->since, true, since, sizeof(since));
 	json_object_object_add(object, "pid", json_object_new_int(login->pid));
-	json_object_object_add(object, "service", json_object_new_string(login->service));
-	json_object_object_add(object, "tty", json_object_new_string(login->tty));
-	json_object_object_add(object, "remote_host", json_object_new_string(login->remote_host));
+	json_object_object_add(object, "service", cli_json_text(login->service, &is_text));
+	json_object_object_add(object, "tty", cli_json_text(login->tty, &is_text));
+	json_object_object_add(object, "remote_host", cli_json_text(login->remote_host, &is_text));
 	json_object_object_add(object, "since", json_object_new_string(since));
 	return object;
 }
@@ -115,7 +116,7 @@ static json_object *json_session(const struct cli_session *session)
 	const struct cloister_registered *registered = &session->registered;
 	json_object *object = json_object_new_object();
 	json_object *ttys = json_object_new_array(), *logins = json_object_new_array();
-	bool known = session->use.known;
+	bool known = session->use.known, is_text;
 	char since[40];
 
 	time_text(registered->since, true, since, sizeof(since));
@@ -127,14 +128,14 @@ static json_object *json_session(const struct cli_session *session)
 	}
 	for (size_t i = 0; i < session->n_logins; i++)
 		json_object_array_add(logins, json_login(&session->logins[i]));
-	json_object_object_add(object, "session", json_object_new_string(registered->id));
-	json_object_object_add(object, "user", json_object_new_string(registered->user));
+	json_object_object_add(object, "session", cli_json_text(registered->id, &is_text));
+	json_object_object_add(object, "user", cli_json_text(registered->user, &is_text));
 	json_object_object_add(object, "uid", json_object_new_uint64(registered->uid));
 	json_object_object_add(object, "scope", json_object_new_string(registered->shared ? "user" : "session"));
 	json_object_object_add(object, "since", json_object_new_string(since));
 	json_object_object_add(object, "init", json_object_new_int(registered->init));
-	json_object_object_add(object, "rootfs", json_object_new_string(registered->rootfs));
-	json_object_object_add(object, "network", json_object_new_string(registered->network));
+	json_object_object_add(object, "rootfs", cli_json_text(registered->rootfs, &is_text));
+	json_object_object_add(object, "network", cli_json_text(registered->network, &is_text));
 	json_object_object_add(object, "processes", known ? json_object_new_uint64(session->use.processes) : NULL);
 	json_object_object_add(object, "memory", known ? json_object_new_uint64(session->use.memory) : NULL);
 	json_object_object_add(object, "cpu_seconds", known ? json_object_new_double(session->use.cpu) : NULL);

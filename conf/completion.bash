@@ -122,7 +122,7 @@ _cloister()
 	case ${words[1]} in
 	run) _cloister_offer '--user --rootfs --set --config --help --' '--' ;;
 	plan) _cloister_offer '--json --rootfs --set --config --help' users ;;
-	check) _cloister_offer '--config --help' users ;;
+	check) _cloister_offer '--json --config --help' users ;;
 	doctor) _cloister_offer '--json --config --help' users ;;
 	ls) _cloister_offer '--json --prometheus --help' '' ;;
 	enter) _cloister_offer '--help --' sessions ;;

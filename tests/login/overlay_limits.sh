@@ -45,7 +45,7 @@ test_limits_where_they_mean_nothing() {
 test_quota_is_missing() {
 	set_rootfs 'writable_max = 1M'
 	refused 'quota: .*need project quotas.*tune2fs -O project,quota.*prjquota'
-	want_match "check" '^error: quota: .*prjquota' "$(cloister check iris || true)"
+	want_match "check" '^error: overlay: quota: .*prjquota' "$(cloister check iris || true)"
 	[ ! -e "$STATE/upper/srv" ] || fail "a session was made"
 	# Counted, but not enforced.
 	if on_disk 64M '-O quota,project -E quotatype=prjquota' ',noquota' 2>/dev/null; then
