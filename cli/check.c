@@ -19,9 +19,10 @@
 #include "cloister/source.h"
 #include "findings.h"
 
-static const char usage[] = "usage: cloister check [--json] [--config FILE] [USER...]\n"
-			    "Checks the configuration, the users' rootfs and plan, the PAM stacks and sshd_config.\n"
-			    "Exit status: 0 when nothing would fail, 1 when something would.\n";
+static const char usage[] =
+	"usage: cloister check [--json] [--config FILE] [USER...]\n"
+	"Checks the configuration, the users' rootfs and plan, the PAM stacks and sshd_config.\n"
+	"Exit status: 0 when nothing would fail, 1 when something would, 125 when Cloister itself failed.\n";
 
 static void check_faults(const struct cloister_config *config, struct cli_findings *findings)
 {

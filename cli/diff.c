@@ -14,7 +14,8 @@
 
 static const char usage[] =
 	"usage: cloister diff [--json] [--rootfs ROOTFS] [--set KEY=VALUE]... [--config FILE] USER\n"
-	"Lists what USER has added (A), changed (C) and deleted (D) in an overlay. Needs root.\n";
+	"Lists what USER has added (A), changed (C) and deleted (D) in an overlay. Needs root.\n"
+	"Exit status: 0, or 125 when Cloister itself failed.\n";
 
 static json_object *json_hexadecimal(const char *path)
 {

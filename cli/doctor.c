@@ -19,7 +19,7 @@
 static const char usage[] =
 	"usage: cloister doctor [--json] [--config FILE] [USER]\n"
 	"Looks at the kernel and its settings, and, as root, starts a session of USER (nobody) that keeps nothing.\n"
-	"Exit status: 0 when sessions can start, 1 when something is missing.\n";
+	"Exit status: 0 when sessions can start, 1 when something is missing, 125 when Cloister itself failed.\n";
 
 static const char *const state_names[] = {"ok", "note", "weaker", "missing"};
 

@@ -19,7 +19,8 @@
 
 static const char usage[] = "usage: cloister kill SESSION|USER\n"
 			    "Ends a session, or all sessions of a user, and waits until no process of it is left.\n"
-			    "For root alone. Exit status: 0 when all are gone, else 125.\n";
+			    "For root alone.\n"
+			    "Exit status: 0 when all are gone, else 125.\n";
 
 /* Whether its last process is gone: init becomes a zombie only after the kernel has reaped all the others. */
 static bool is_gone(const struct cli_session *session)

@@ -17,7 +17,8 @@
 
 static const char usage[] = "usage: cloister ls [--json | --prometheus]\n"
 			    "Lists the sessions that are there: root sees all, others their own.\n"
-			    "  --prometheus  as metrics for node_exporter's textfile collector; for root alone\n";
+			    "  --prometheus  as metrics for node_exporter's textfile collector; for root alone\n"
+			    "Exit status: 0, or 125 when Cloister itself failed.\n";
 
 #define PTY_MAJOR 136 /* and seven more: devices.txt of the kernel */
 #define TTY_MAJOR 4

@@ -24,7 +24,7 @@ static const struct {
 
 static void show_help(FILE *out)
 {
-	fputs("usage: cloister VERB [ARGUMENT...]\n\n", out);
+	fputs("usage: cloister VERB [ARGUMENT...]\n       cloister [VERB] --help\n       cloister --version\n\n", out);
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
 		fprintf(out, "  %-8s %s\n", verbs[i].name, verbs[i].help);
 	fputs("\n`cloister VERB --help` tells more. See cloister(8).\n", out);

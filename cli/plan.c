@@ -14,7 +14,8 @@ static const char usage[] =
 	"usage: cloister plan [--json] [--rootfs DIRECTORY] [--set KEY=VALUE]... [--config FILE] USER\n"
 	"Prints which line of which file set each value, and in order everything that a session of USER would do. "
 	"Changes "
-	"nothing.\n";
+	"nothing.\n"
+	"Exit status: 0, or 125 when Cloister itself failed.\n";
 
 static void print_settings(const struct cloister_setting *settings, size_t n)
 {

@@ -18,7 +18,8 @@ static const char usage[] =
 	"USER\n"
 	"Drops what USER has changed in an overlay: the next login begins with the plain rootfs. Needs root.\n"
 	"  --force  ends the sessions that use it; without it they are a reason to refuse\n"
-	"  --quiet  says nothing but errors\n";
+	"  --quiet  says nothing but errors\n"
+	"Exit status: 0, or 125 when Cloister itself failed.\n";
 
 #define BAR_WIDTH    40
 #define BAR_INTERVAL 100000000L /* nanoseconds between two drawings */

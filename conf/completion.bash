@@ -40,6 +40,7 @@ _cloister_values()
 	linger) echo 'no yes' ;;
 	capabilities) echo 'none' ;;
 	seccomp) echo 'default none' ;;
+	refuse_except) echo 'none sftp' ;;
 	entry) echo 'auto child process' ;;
 	id_range) echo 'auto' ;;
 	esac
@@ -48,9 +49,10 @@ _cloister_values()
 # One --set KEY=VALUE. "=" breaks words in readline, so that what is offered after it has no key.
 _cloister_setting()
 {
-	local keys='isolate rootfs writable writable_max writable_files_max state home bind tmpfs mask network users hostname shell scope linger
+	local keys='isolate rootfs writable writable_max writable_files_max state home bind tmpfs mask network publish users hostname shell scope linger
 		capabilities no_new_privs seccomp memory_max swap_max pids_max cpu_max io_max ptys_max rlimit_as rlimit_cpu rlimit_data rlimit_fsize
-		rlimit_memlock rlimit_msgqueue rlimit_nice rlimit_nofile rlimit_nproc rlimit_rtprio rlimit_sigpending rlimit_stack entry timeout id_range'
+		rlimit_memlock rlimit_msgqueue rlimit_nice rlimit_nofile rlimit_nproc rlimit_rtprio rlimit_sigpending rlimit_stack entry timeout refuse refuse_except
+		id_range'
 
 	case $1 in
 	rootfs=* | state=* | bind=* | tmpfs=* | mask=* | shell=*)

@@ -21,7 +21,8 @@ static const char usage[] =
 	"       cloister image rm NAME\n"
 	"SOURCE is a tarball (plain, gzip, xz, zstd, bzip2), an archive of `docker save`, an OCI layout (a directory "
 	"or a\n"
-	"tar of one), or - for a tarball on standard input. The line for cloister.conf is printed at the end.\n";
+	"tar of one), or - for a tarball on standard input. The line for cloister.conf is printed at the end.\n"
+	"Exit status: 0, or 125 when Cloister itself failed.\n";
 
 /* As of every verb of cloister(8). */
 #define FAILED 125

@@ -163,8 +163,11 @@ static int run_session(char **argv, int *status, struct cloister_audit *audit, s
 static int show_help(void)
 {
 	puts("usage: cloister-sh [-c COMMAND | ARGUMENT...]\n"
+	     "       cloister-sh --help\n"
+	     "       cloister-sh --version\n"
 	     "A login shell that puts the session into a container and runs the user's shell there.\n"
-	     "Its arguments are the inner shell's. See cloister-sh(1).");
+	     "Its arguments are the inner shell's. See cloister-sh(1).\n"
+	     "Exit status: the shell's own; 125 when the session could not be started, 127 when the shell could not.");
 	return 0;
 }
 
