@@ -8,8 +8,6 @@
 #include "findings.h"
 #include "pam_stack.h"
 
-static const char ours[] = "session    required    pam_cloister.so";
-
 /* libpam looks in its own directory for a module without a path; which one that is differs. */
 static bool module_is_there(const char *module)
 {
@@ -78,21 +76,45 @@ static bool line_is_good(const struct pam_stack *stack, struct cli_findings *fin
 	return findings->n[CLI_ERROR] == before;
 }
 
-/* What another line does to ours. */
+/* What other lines do to ours, and ours to them. */
 static void check_place(const char *path, const struct pam_stack *stack, struct cli_findings *findings)
 {
-	if (strcmp(strrchr(path, '/'), strrchr(stack->file, '/')) != 0)
-		cli_find(findings, CLI_WARNING, "pam", path,
-		         "%s: pam_cloister.so stands in %s, and so it holds for each service that includes that: it "
-		         "belongs into %s itself",
-		         path, stack->file, path);
-	if (*stack->before != '\0')
+	if (*stack->before != '\0') {
 		cli_find(findings, CLI_WARNING, "pam", path,
 		         "%s: where %s succeeds the stack ends before pam_cloister.so, and logins are not isolated",
 		         path, stack->before);
-	if (*stack->after != '\0')
-		cli_find(findings, CLI_WARNING, "pam", path,
-		         "%s: pam_cloister.so should be the last session line, and %s follows", path, stack->after);
+		cli_find_advice(findings,
+		                "the line of %s belongs after that of pam_cloister.so, or gets another control",
+		                stack->before);
+	}
+	if (*stack->after != '\0') {
+		cli_find(
+			findings, CLI_WARNING, "pam", path,
+			"%s: %s follows pam_cloister.so: what it starts, mounts or sets may be missing in the session, "
+			"or be the host's",
+			path, stack->after);
+		cli_find_advice(findings, "the line of %s belongs before that of pam_cloister.so", stack->after);
+	}
+	if (stack->updates_motd && access("/etc/update-motd.d", F_OK) == 0)
+		cli_find(findings, CLI_NOTE, "pam", path,
+		         "%s: pam_motd.so follows pam_cloister.so: logins of isolated users show the message of the "
+		         "day, "
+		         "and do not renew it by /etc/update-motd.d",
+		         path);
+	if (stack->twice)
+		cli_find(findings, CLI_NOTE, "pam", path,
+		         "%s: pam_cloister.so stands twice in the stack: the second line does nothing", path);
+}
+
+/* One that stands in a file which others include holds for those, too, and is meant to: common-session of Debian. */
+static void tell_place(const char *path, const struct pam_stack *stack, struct cli_findings *findings)
+{
+	if (strcmp(strrchr(path, '/'), strrchr(stack->file, '/')) == 0)
+		cli_find(findings, CLI_OK, "pam", path, "%s has pam_cloister.so", path);
+	else
+		cli_find(findings, CLI_OK, "pam", path,
+		         "%s has pam_cloister.so, by way of %s, as every service that includes that", path,
+		         stack->file);
 }
 
 void cli_check_pam(const char *service, bool needed, struct cli_findings *findings)
@@ -111,13 +133,13 @@ void cli_check_pam(const char *service, bool needed, struct cli_findings *findin
 	if (!stack.found) {
 		cli_find(findings, needed ? CLI_WARNING : CLI_NOTE, "pam", path,
 		         "%s has no pam_cloister.so line: logins through it are not isolated", path);
-		cli_find_advice(findings, "%s", ours);
+		cli_find_advice(findings, CLI_PAM_ADVICE, path);
 		return;
 	}
 	bool good = line_is_good(&stack, findings);
 	check_place(path, &stack, findings);
 	if (good && *stack.after == '\0' && *stack.before == '\0')
-		cli_find(findings, CLI_OK, "pam", path, "%s ends with pam_cloister.so", path);
+		tell_place(path, &stack, findings);
 }
 
 bool cli_pam_isolates(const char *service)

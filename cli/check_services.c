@@ -32,5 +32,6 @@ void cli_check_services(const char *user, struct cli_findings *findings)
 		cli_find(findings, CLI_WARNING, "services", path,
 		         "the PAM service %s has no pam_cloister.so: %s, and as %s on the host", ways[i].service,
 		         ways[i].what, user);
+		cli_find_advice(findings, CLI_PAM_ADVICE, path);
 	}
 }

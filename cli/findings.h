@@ -44,6 +44,11 @@ void cli_check_pam(const char *service, bool needed, struct cli_findings *findin
 /* About what sshd is configured to do with a user. */
 void cli_check_sshd(const struct cloister_account *account, bool isolated, struct cli_findings *findings);
 
+/* Advice where our line is missing; of the service's file. */
+#define CLI_PAM_ADVICE                                         \
+	"at the end of %s: session required pam_cloister.so\n" \
+	"or, for every service at once: pam-auth-update --enable cloister"
+
 /* Whether sessions of a service are isolated: our line is in its stack. */
 bool cli_pam_isolates(const char *service);
 

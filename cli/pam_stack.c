@@ -67,20 +67,47 @@ static void keep(char to[PAM_STACK_TEXT_MAX], const char *from)
 	snprintf(to, PAM_STACK_TEXT_MAX, "%s", from);
 }
 
+/*
+ * What services have after the file that they share: it sets limits and variables, of the login process or of PAM's,
+ * writes records, or prints. It starts and mounts nothing, and names nothing of the host's to the user. Others belong
+ * before ours.
+ */
+static bool may_follow(const char *module)
+{
+	static const char *const harmless[] = {"pam_env.so",    "pam_keyinit.so",  "pam_lastlog.so", "pam_lastlog2.so",
+	                                       "pam_limits.so", "pam_loginuid.so", "pam_mail.so",    "pam_motd.so",
+	                                       "pam_permit.so", "pam_selinux.so",  "pam_umask.so",   "pam_unix.so"};
+
+	for (size_t i = 0; i < sizeof(harmless) / sizeof(*harmless); i++) {
+		if (strcmp(module, harmless[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void add_follower(const struct pam_line *line, struct pam_stack *stack)
+{
+	if (!may_follow(line->module) && *stack->after == '\0')
+		keep(stack->after, line->module);
+	if (strcmp(line->module, "pam_motd.so") == 0 && strstr(line->arguments, "noupdate") == NULL)
+		stack->updates_motd = true;
+}
+
 static void add_line(const struct pam_line *line, const char *file, struct pam_stack *stack)
 {
 	bool session = strcasecmp(line->type, "session") == 0;
 
 	if (is_ours(line) && !session) {
 		keep(stack->wrong_type, line->type);
+	} else if (is_ours(line) && stack->found) {
+		stack->twice = true;
 	} else if (is_ours(line)) {
 		stack->found = true;
 		stack->line = *line;
 		keep(stack->file, file);
-		*stack->after = '\0';
-	} else if (session && stack->found && *stack->after == '\0') {
-		keep(stack->after, line->module);
-	} else if (session && !stack->found && ends_the_stack(line)) {
+	} else if (session && stack->found) {
+		add_follower(line, stack);
+	} else if (session && ends_the_stack(line)) {
 		keep(stack->before, line->module);
 	}
 }

@@ -16,7 +16,7 @@ struct pam_line {
 	char arguments[PAM_STACK_TEXT_MAX];
 };
 
-/* What there is of our line in a stack. */
+/* What there is of our line in a stack: the first one, which opens the session. */
 struct pam_stack {
 	bool exists; /* the service has a file */
 	bool found;  /* a session line has our module */
@@ -24,7 +24,9 @@ struct pam_stack {
 	char file[PAM_STACK_TEXT_MAX];       /* where it stands */
 	char wrong_type[PAM_STACK_TEXT_MAX]; /* a type that our module stands under and that is not session; "" */
 	char before[PAM_STACK_TEXT_MAX];     /* a session module before ours whose success ends the stack; "" */
-	char after[PAM_STACK_TEXT_MAX];      /* the first session module after ours; "" */
+	char after[PAM_STACK_TEXT_MAX];      /* the first session module that does not belong after ours; "" */
+	bool updates_motd; /* pam_motd.so, which starts programs by posix_spawn(3), comes after ours */
+	bool twice;        /* a second line of ours, which does nothing */
 };
 
 /* The words of one line; false for an empty one, a comment, or what is none. Pure. */

@@ -22,6 +22,32 @@ in_root() {
 		HOME=/root DEBIAN_FRONTEND=noninteractive "$@"
 }
 
+# The first process of the machine in the tree. A chroot(2) would not do: no user namespace can be made in one.
+machine_init() {
+	set -eu
+	mount --make-rprivate /
+	mount --bind "$root" "$root"
+	mount -t proc proc "$root/proc"
+	mount --rbind /sys "$root/sys"
+	mount --rbind /dev "$root/dev"
+	mount -t tmpfs -o mode=0755 run "$root/run"
+	mount -t tmpfs -o mode=1777 tmp "$root/tmp"
+	cd "$root"
+	mkdir run/old run/sshd
+	pivot_root . run/old
+	umount -l /run/old
+	rmdir /run/old
+	ip link set lo up
+	hostname localhost
+	exec "$@"
+}
+
+# in_machine COMMAND...: likewise, with a network of its own and the tree as its root, as a machine that has booted.
+in_machine() {
+	env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root root="$root" unshare --mount --pid --fork --kill-child --net --uts --ipc \
+		bash -c "$(declare -f machine_init); machine_init \"\$@\"" machine "$@"
+}
+
 pam_files() {
 	(cd "$root/etc/pam.d" && sha256sum ./*)
 }
@@ -46,7 +72,7 @@ check_lintian_is_content() {
 
 check_installing_changes_nothing_for_anybody() {
 	mmdebstrap --quiet --variant=minbase --aptopt='Acquire::Check-Valid-Until "false"' \
-		--include=openssh-server,libpam-systemd,libcap2,libseccomp2,libsubid4,libjson-c5,libarchive13,libssl3,libaudit1,login,passwd \
+		--include=openssh-server,openssh-client,iproute2,sudo,cron,at,libpam-systemd,libcap2,libseccomp2,libsubid4,libjson-c5,libarchive13,libssl3,libaudit1,login,passwd \
 		bookworm "$root"
 	pam_files >"$work/before"
 	cp "$build"/deb/libpam-cloister_*.deb "$build"/deb/cloister_*.deb "$root/"
@@ -67,6 +93,66 @@ check_the_profile_is_the_last_line_of_the_common_stacks() {
 			fail "$file: $(tail -n 5 "$root/etc/pam.d/$file")"
 	done
 	in_root su -s /bin/sh -c 'echo works' nobody | grep -qx works || fail "su does not work with it"
+}
+
+# Debian's own PAM files, but for the profile: what an administrator has after one command.
+check_the_profile_isolates_in_every_service() {
+	printf '[user:iris]\nisolate = yes\n' >"$root/etc/cloister/cloister.conf.d/iris.conf"
+	in_root sh -ec 'useradd -m -s /bin/bash iris; useradd -m -s /bin/bash nora
+		mkdir -p -m 0700 /root/.ssh
+		ssh-keygen -q -t ed25519 -N "" -f /root/.ssh/id_ed25519
+		cp /root/.ssh/id_ed25519.pub /root/.ssh/authorized_keys
+		printf "StrictHostKeyChecking no\nUserKnownHostsFile /dev/null\nLogLevel ERROR\nBatchMode yes\n" >/root/.ssh/config
+		for user in iris nora; do
+			install -d -o "$user" -g "$user" -m 0700 "/home/$user/.ssh"
+			install -o "$user" -g "$user" -m 0600 /root/.ssh/id_ed25519.pub "/home/$user/.ssh/authorized_keys"
+		done' || fail "users"
+	cat >"$root/root/services.sh" <<-'END'
+		set -eu
+		where() { # WHAT COMMAND...
+			echo "$1: $(shift; "$@" 'cat /run/cloister/session 2>/dev/null | head -n 1 | cut -d- -f1; id -un' </dev/null | paste -sd' ')"
+		}
+		atd
+		/usr/sbin/sshd
+		for user in iris nora root; do
+			where "ssh $user" ssh "$user@127.0.0.1"
+			where "su $user" su -l "$user" -c
+			where "sudo $user" sudo -iu "$user" sh -c
+		done
+		for user in iris nora; do
+			echo "cd /home/$user; cat /run/cloister/session >at 2>/dev/null; id -un >>at" | setpriv --reuid "$user" --regid "$user" --init-groups at now 2>/dev/null
+			for i in $(seq 100); do
+				grep -qs "$user" "/home/$user/at" && break
+				sleep 0.1
+			done
+			echo "at $user: $(sed -n '1s/-.*//p;$p' "/home/$user/at" | uniq | paste -sd' ')"
+		done
+		cloister check iris
+	END
+	in_machine bash /root/services.sh >"$work/said" || fail "$(cat "$work/said")"
+	local service
+	for service in ssh su sudo at; do
+		grep -qx "$service iris: session=iris iris" "$work/said" || fail "$service: $(cat "$work/said")"
+		grep -qx "$service nora: nora" "$work/said" || fail "$service, control: $(cat "$work/said")"
+	done
+	! grep -E '^(warning|error)' "$work/said" || fail "check is not content"
+	grep -q '^ok: /etc/pam.d/sshd has pam_cloister.so, by way of /etc/pam.d/common-session' "$work/said" || fail "$(cat "$work/said")"
+	for service in systemd-user cron atd; do
+		grep -qx "ok: the PAM service $service has pam_cloister.so" "$work/said" || fail "$service: $(cat "$work/said")"
+	done
+}
+
+# The configuration is the one thing that refuses everybody, and then root can mend it.
+check_root_is_never_locked_out_by_the_profile() {
+	mv "$root/etc/cloister" "$root/etc/away"
+	printf '%s\n' '/usr/sbin/sshd' \
+		'for user in root nora iris; do ssh "$user@127.0.0.1" true && echo "$user can"; su -l root -c true && echo "su can"; done; true' \
+		>"$root/root/locked.sh"
+	in_machine bash /root/locked.sh >"$work/said" 2>&1 || fail "$(cat "$work/said")"
+	mv "$root/etc/away" "$root/etc/cloister"
+	[ "$(grep ' can$' "$work/said" | sort -u | paste -sd' ')" = "root can su can" ] || fail "$(cat "$work/said")"
+	rm -r "$root/etc/cloister/cloister.conf.d/iris.conf" "$root/root/.ssh" "$root/root/services.sh" "$root/root/locked.sh"
+	in_root sh -c 'userdel -r iris; userdel -r nora' 2>/dev/null || true
 }
 
 check_a_line_of_the_administrators_keeps_the_module() {

@@ -32,7 +32,7 @@ on_the_host() {
 test_control_nothing_is_wrong() {
 	check iris
 	want_match "ok" '^ok: iris is isolated' "$SAID"
-	want_match "ok" '^ok: /etc/pam.d/sshd ends with pam_cloister.so$' "$SAID"
+	want_match "ok" '^ok: /etc/pam.d/sshd has pam_cloister.so$' "$SAID"
 	# Services by which nobody logs in: programs.services_without_the_line_are_named.
 	want_no_match "nothing else" '^(error|warning):' "$(grep -v ': the PAM service ' <<<"$SAID")"
 	want_match "sum" '^0 errors$' "$SAID"
@@ -57,36 +57,102 @@ test_pam_line_is_of_another_type() {
 	on_the_host || fail "isolated"
 }
 
+# What does not belong after it is named.
 test_pam_line_is_not_the_last() {
-	pam_service sshd '' 'session optional pam_exec.so /bin/true'
-	finds 0 '^warning: /etc/pam.d/sshd: .* last session line, and pam_exec.so follows'
-	printf 'session optional pam_umask.so\n' >/etc/pam.d/common-after
+	local module
+	for module in pam_exec.so pam_systemd.so pam_mount.so /opt/pam_env.so; do
+		pam_service sshd '' "session optional $module"
+		finds 0 "^warning: /etc/pam.d/sshd: $module follows pam_cloister.so"
+		want_match "advice" "^ +the line of $module belongs before that of pam_cloister.so" "$SAID"
+		want_no_match "not ok" '^ok: /etc/pam.d/sshd' "$SAID"
+	done
+	printf 'session optional pam_mkhomedir.so\n' >/etc/pam.d/common-after
 	pam_service sshd '' '@include common-after'
-	finds 0 '^warning: /etc/pam.d/sshd: .* last session line, and pam_umask.so follows'
+	finds 0 '^warning: /etc/pam.d/sshd: pam_mkhomedir.so follows'
 	# Of another type, or a comment.
 	pam_service sshd '' 'password required pam_deny.so'
 	echo '# session required pam_deny.so' >>/etc/pam.d/sshd
-	finds 0 '^ok: /etc/pam.d/sshd ends with pam_cloister.so$'
+	finds 0 '^ok: /etc/pam.d/sshd has pam_cloister.so$'
 	rm /etc/pam.d/common-after
 }
 
-# A line that is in a file which others include, too, by each way of including.
+# What Debian's services have after what they share may follow: it works, and the login is isolated.
+test_pam_modules_that_may_follow() {
+	local module said follow='session optional pam_motd.so motd=/run/motd.dynamic
+session optional pam_motd.so noupdate
+session optional pam_mail.so standard noenv
+session required pam_limits.so
+session required pam_env.so
+session optional pam_umask.so umask=0027
+session optional pam_lastlog.so
+session optional pam_keyinit.so force revoke
+session required pam_unix.so
+session required pam_permit.so
+session required pam_loginuid.so
+session [success=ok ignore=ignore module_unknown=ignore default=bad] pam_selinux.so open'
+	for module in $(strings "$HOST_BUILD/cloister" | grep -x 'pam_[a-z0-9]*\.so'); do
+		case $module in
+		# The second is not in Debian 12.
+		pam_cloister.so | pam_lastlog2.so) ;;
+		*) want_match "in this test" "$module" "$follow" ;;
+		esac
+	done
+	printf 'iris - nofile 777\n' >/etc/security/limits.conf
+	printf 'FOLLOWS DEFAULT=yes\n' >/etc/security/pam_env.conf
+	rm -rf /etc/update-motd.d
+	mkdir /etc/update-motd.d
+	printf '#!/bin/sh\necho renewed by $(readlink /proc/self/ns/mnt)\n' >/etc/update-motd.d/00-test
+	chmod +x /etc/update-motd.d/00-test
+	pam_service sshd '' "$follow"
+	finds 0 '^ok: /etc/pam.d/sshd has pam_cloister.so$'
+	want_match "the one thing" '^note: /etc/pam.d/sshd: pam_motd.so follows' "$SAID"
+	want_no_match "no warning" '^warning: /etc/pam.d/sshd' "$SAID"
+	said=$(on iris 'ulimit -n; umask; echo $FOLLOWS; head -n 1 /run/cloister/session')
+	want_match "isolated, with limits, mask and variable" '^777 0027 yes session=iris-[0-9a-f]+$' "$(paste -sd' ' <<<"$said")"
+	want "not renewed" 1 "$(status test -e /run/motd.dynamic)"
+	on nora true
+	want "by others, on the host" "renewed by $(readlink /proc/1/ns/mnt)" "$(cat /run/motd.dynamic)"
+	want_match "shown" "renewed by" "$(as iris -tt <<<'exit')"
+	# Without /etc/update-motd.d there is nothing to renew.
+	rm -r /etc/update-motd.d
+	check iris
+	want_no_match "no note" 'pam_motd' "$SAID"
+}
+
+# A line that is in a file which others include, too, by each way of including: Debian's profile.
 test_pam_line_in_an_included_file() {
 	local line
 	printf 'auth required pam_deny.so\nsession required \\\n  %s conf=%s\n' "$MODULE" "$HOST_CONF" >/etc/pam.d/common-ours
 	for line in '@include common-ours' 'session include common-ours' 'session substack common-ours'; do
 		sshd_line "$line"
-		finds 0 '^warning: /etc/pam.d/sshd: pam_cloister.so stands in /etc/pam.d/common-ours'
-		want_no_match "it is there" 'sshd has no' "$SAID"
+		finds 0 '^ok: /etc/pam.d/sshd has pam_cloister.so, by way of /etc/pam.d/common-ours'
+		want_no_match "it is there" '^(warning|error): /etc/pam.d/sshd|sshd has no' "$SAID"
 	done
+	# The rest of that file, and of the service's own.
+	printf 'session optional pam_systemd.so\n' >>/etc/pam.d/common-ours
+	finds 0 '^warning: /etc/pam.d/sshd: pam_systemd.so follows'
+	sed -i '$d' /etc/pam.d/common-ours
+	echo 'session optional pam_exec.so /bin/true' >>/etc/pam.d/sshd
+	finds 0 '^warning: /etc/pam.d/sshd: pam_exec.so follows'
 	# A file that is not included for sessions.
 	sshd_line 'account include common-ours'
 	finds 0 '^warning: /etc/pam.d/sshd has no pam_cloister.so line'
+	want_match "advice" '^ +at the end of /etc/pam.d/sshd: session required pam_cloister.so' "$SAID"
 	# One that includes itself.
 	printf '@include common-ours\n' >/etc/pam.d/common-ours
 	sshd_line '@include common-ours'
 	finds 0 '^warning: /etc/pam.d/sshd has no pam_cloister.so line'
 	rm /etc/pam.d/common-ours
+}
+
+# Both ways at once: the first line opens the session, and what follows that one counts.
+test_pam_line_stands_twice() {
+	pam_service sshd "session required $MODULE conf=$HOST_CONF
+session optional pam_exec.so /bin/true"
+	finds 0 '^note: /etc/pam.d/sshd: pam_cloister.so stands twice'
+	want_match "after the first" '^warning: /etc/pam.d/sshd: pam_exec.so follows' "$SAID"
+	want_match "isolated" '^session=iris' "$(on iris cat /run/cloister/session)"
+	want "one session" 1 "$(log_new | grep -c 'event="start"')"
 }
 
 # A refusal that does not count is a login on the host.
@@ -101,7 +167,7 @@ test_pam_line_is_not_required() {
 	isolate iris
 	for control in required requisite '[success=ok new_authtok_reqd=ok ignore=ignore default=bad]'; do
 		sshd_line "session $control $MODULE conf=$HOST_CONF"
-		finds 0 '^ok: /etc/pam.d/sshd ends with pam_cloister.so$'
+		finds 0 '^ok: /etc/pam.d/sshd has pam_cloister.so$'
 	done
 }
 
@@ -113,7 +179,7 @@ test_pam_stack_that_ends_before() {
 		on_the_host || fail "isolated"
 	done
 	pam_service sshd 'session [success=1 default=ignore] pam_succeed_if.so user = nora'
-	finds 0 '^ok: /etc/pam.d/sshd ends with pam_cloister.so$'
+	finds 0 '^ok: /etc/pam.d/sshd has pam_cloister.so$'
 }
 
 test_pam_module_is_not_there() {
@@ -129,7 +195,7 @@ test_pam_argument_is_unknown() {
 	finds 1 '^error: /etc/pam.d/sshd: .* not config=.*: everybody but root is refused'
 	[ "$(status on nora true)" -ne 0 ] || fail "control: nora can"
 	sshd_line "session required $MODULE debug conf=$HOST_CONF # ours"
-	finds 0 '^ok: /etc/pam.d/sshd ends'
+	finds 0 '^ok: /etc/pam.d/sshd has'
 }
 
 test_sshd_without_pam() {
