@@ -31,6 +31,43 @@ static int find_one(const char *name, struct cli_sessions *sessions, struct cloi
 	return cloister_fail(err, EINVAL, "enter", NULL, "%s has %zu sessions: name one of them", name, sessions->n);
 }
 
+/* *account stays NULL where the user was deleted while the session is there, or is somebody else by now. */
+static int find_account(const struct cloister_registered *registered, struct cloister_account **account,
+                        struct cloister_error *err)
+{
+	struct cloister_account _cleanup_account_ *found = NULL;
+	int r = cloister_account_by_name(registered->user, &found, err);
+
+	if (r < 0 && r != -ENOENT)
+		return r;
+	if (r == 0 && found->uid == registered->uid) {
+		*account = TAKE_PTR(found);
+		return 0;
+	}
+	fprintf(stderr,
+	        "cloister: note: there is no user %s with the uid %u any more: entering with the session's own ids\n",
+	        registered->user, registered->uid);
+	return 0;
+}
+
+/* Of what the session was made with; init keeps it, sealed. */
+static int account_of_session(const struct cloister_plan *plan, struct cloister_account **out,
+                              struct cloister_error *err)
+{
+	struct cloister_account _cleanup_account_ *account = calloc(1, sizeof(*account));
+
+	if (account != NULL) {
+		account->uid = plan->uid;
+		account->gid = plan->gid;
+		account->name = strdup(plan->user);
+		account->home = strdup(plan->home);
+	}
+	if (account == NULL || account->name == NULL || account->home == NULL)
+		return cloister_fail(err, ENOMEM, "enter", NULL, "no memory");
+	*out = TAKE_PTR(account);
+	return 0;
+}
+
 static int enter(const struct cloister_registered *registered, char **command, int *status, struct cloister_error *err)
 {
 	struct cloister_account _cleanup_account_ *account = NULL;
@@ -38,7 +75,7 @@ static int enter(const struct cloister_registered *registered, char **command, i
 	struct cloister_session *session = NULL;
 	char init_path[4096];
 
-	int r = cloister_account_by_name(registered->user, &account, err);
+	int r = find_account(registered, &account, err);
 	if (r == 0)
 		r = cloister_session_attach(registered->id, registered->init, registered->pidfd, account, &plan,
 		                            &session, err);
@@ -51,7 +88,9 @@ static int enter(const struct cloister_registered *registered, char **command, i
 	r = cli_program_path("cloister-init", init_path, sizeof(init_path));
 	if (r < 0)
 		r = cloister_fail(err, -r, "init", NULL, "cannot tell where cloister-init is");
-	else
+	else if (account == NULL)
+		r = account_of_session(plan, &account, err);
+	if (r == 0)
 		r = cli_run_command(&(struct cloister_run){.plan = plan,
 		                                           .account = account,
 		                                           .init_path = init_path,

@@ -163,14 +163,16 @@ int cloister_session_attach(const char *id, pid_t init, int pidfd, const struct 
 
 	if (r < 0)
 		return r;
-	if (theirs->uid != account->uid)
+	if (account != NULL && theirs->uid != account->uid)
 		return cloister_fail(err, ESTALE, "enter", NULL, "user %s has another uid than the session",
 		                     account->name);
-	theirs->groups = calloc(account->n_groups + 1, sizeof(*theirs->groups));
+	size_t n = account != NULL ? account->n_groups : 1;
+	const gid_t *groups = account != NULL ? account->groups : &theirs->gid;
+	theirs->groups = calloc(n + 1, sizeof(*theirs->groups));
 	if (theirs->groups == NULL)
 		return cloister_fail(err, ENOMEM, "enter", NULL, "no memory");
-	for (size_t i = 0; i < account->n_groups; i++)
-		theirs->groups[theirs->n_groups++] = account->groups[i];
+	for (size_t i = 0; i < n; i++)
+		theirs->groups[theirs->n_groups++] = groups[i];
 	struct cloister_session *session = cloister_session_new(theirs, id);
 	if (session == NULL)
 		return cloister_fail(err, ENOMEM, "enter", NULL, "no memory");

@@ -78,7 +78,7 @@ int cloister_session_join(const struct cloister_plan *plan, const char *id, pid_
 /*
  * What an administrator enters a live session with: the plan that it was started with, read from init, and a session
  * object without a login's control socket (it does not keep the session alive). account: its user, whose groups they
- * are. Both are the caller's. -ESRCH when it has ended.
+ * are; NULL where the user is gone: the primary group alone. Both are the caller's. -ESRCH when it has ended.
  */
 int cloister_session_attach(const char *id, pid_t init, int pidfd, const struct cloister_account *account,
                             struct cloister_plan **plan, struct cloister_session **out, struct cloister_error *err);

@@ -248,6 +248,53 @@ test_y05_kill_of_a_deleted_users_session() {
 	accounts_back
 }
 
+FIELDS='^(Cap...|NoNewPrivs|Seccomp):'
+
+# enters_as UID IDS RESTRICTIONS: who is entered as, and with which; IDS are those inside, of the user and of groups.
+enters_as() {
+	local id said
+	id=$(session_of emma)
+	said=$("$HOST_BUILD/cloister" enter "$id" -- sh -c "id -u; id -G; readlink /proc/self/ns/net" 2>"$CASE_STATE/note")
+	want "ids, session" "$2 $(readlink "/proc/$(sed -n s/^pid=//p "/run/cloister/sessions/$id")/ns/net")" "$(paste -sd' ' <<<"$said")"
+	want "said" "cloister: note: there is no user emma with the uid $1 any more: entering with the session's own ids" \
+		"$(grep "^cloister" "$CASE_STATE/note")"
+	want "restrictions" "$3" "$("$HOST_BUILD/cloister" enter emma -- grep -E "$FIELDS" /proc/self/status 2>/dev/null)"
+	want_match "with a terminal" '^/dev/pts/[0-9]+$' "$(in_pty "$HOST_BUILD/cloister enter emma -- tty")"
+	want_match "the login shell" "^${2%% *}\$" "$(in_pty "printf 'id -u\nexit\n' | $HOST_BUILD/cloister enter $id")"
+	want_match "logged" 'event="enter" session="'"$id"'" user="emma" uid="'"$1"'"' "$(log_new)"
+}
+
+# entered_when_deleted IDS [LINE...]
+entered_when_deleted() {
+	local uid ids=$1 restrictions
+	shift
+	emma "$@"
+	uid=$(id -u emma)
+	emma_logs_in
+	restrictions=$("$HOST_BUILD/cloister" enter emma -- grep -E "$FIELDS" /proc/self/status)
+	userdel -f -r emma 2>/dev/null || true
+	want "control: she is gone" 2 "$(status getent passwd emma)"
+	enters_as "$uid" "${ids:-$uid $uid}" "$restrictions"
+	# Somebody else of that name.
+	useradd -u "$((uid + 100))" -M emma
+	enters_as "$uid" "${ids:-$uid $uid}" "$restrictions"
+	userdel emma
+	ids=${ids:-$uid}
+	emma_goes_on "${ids%% *}"
+	accounts_back
+}
+
+# table: Y05 | userdel, and the administrator enters what is left | none: as the session's own ids, with its primary group
+test_y05_enter_of_a_deleted_users_session() {
+	entered_when_deleted ''
+}
+
+# table: Y05 | the same where the user is root inside | none: as root inside
+test_y05_enter_of_a_deleted_users_session_who_is_root_inside() {
+	rootfs_make /opt/rootfs/busybox
+	entered_when_deleted '0 0' 'users = root' 'rootfs = /opt/rootfs/busybox'
+}
+
 # table: Y05 | usermod during a session: shell and uid count from the next login on, and nobody with another uid joins the session that is there | none: nothing may be mixed
 test_y05_usermod_during_a_session() {
 	local old new
