@@ -105,8 +105,9 @@ host_make_files() {
 	done
 	chown -R root: "$HOST_BUILD"
 	mount --bind "$HOST_CHECKOUT/tests" "$HOST_TESTS"
-	mkdir /opt/doc
+	mkdir /opt/doc /opt/conf
 	mount --bind "$HOST_CHECKOUT/doc" /opt/doc
+	mount --bind "$HOST_CHECKOUT/conf" /opt/conf
 	host_forgetful /etc
 	host_forgetful /var/lib
 	mount -t tmpfs -o mode=0755,nosuid,nodev run /run

@@ -53,7 +53,7 @@ test_tests_in_the_table_of_attacks() {
 
 test_links() {
 	local file link problems=''
-	for file in README.md doc/*.md; do
+	for file in README.md doc/*.md doc/guides/*.md; do
 		for link in $(grep -oE '\]\([^)#]+' "$file" | cut -c3- | grep -v ://); do
 			[ -e "$(dirname "$file")/$link" ] || problems+="$file: $link"$'\n'
 		done
