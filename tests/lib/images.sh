@@ -17,12 +17,16 @@ make_images() {
 	mksquashfs "$tree" "$MADE/$name.squashfs" -noappend -quiet -no-progress -noI -noD -noF >/dev/null
 }
 
-set_up() {
+make_loop_devices() {
 	local number
 	mknod -m 0600 /dev/loop-control c 10 237
 	for number in $(seq 0 63); do
 		mknod -m 0600 "/dev/loop$number" b 7 "$number"
 	done
+}
+
+set_up() {
+	make_loop_devices
 	mkdir "$MADE" "$DISK" "$MEMORY"
 	mount -t tmpfs -o mode=0755 memory "$MEMORY"
 	truncate -s 400M /opt/disk.ext4

@@ -5,6 +5,7 @@ set -u
 . "$(dirname -- "$0")/../lib/cases.sh"
 . "$(dirname -- "$0")/../lib/installed.sh"
 . "$(dirname -- "$0")/../lib/networks.sh"
+. "$(dirname -- "$0")/../lib/images.sh"
 
 set_up() {
 	installed_once
@@ -103,6 +104,24 @@ test_sftp_drop() {
 
 test_training_class() {
 	guide guides/training-class.md
+}
+
+# The trees that somebody has from before.
+test_migrating() {
+	rootfs_make /srv/chroot
+	rootfs_make /srv/jail
+	rootfs_add /srv/jail /bin/bash
+	guide guides/migrating.md
+	echo x >/run/canary
+	want_match "carla: control" x "$(on nora cat /run/canary)"
+	want "carla: nothing of the machine" "" "$(on carla cat /run/canary 2>/dev/null || true)"
+	want "fiona: what is not bound" "" "$(on fiona 'ls -d private' 2>/dev/null || true)"
+}
+
+test_fleet() {
+	make_loop_devices
+	rootfs_make /srv/tree
+	guide guides/fleet.md
 }
 
 run_cases "$@"
