@@ -168,6 +168,12 @@ attacks: needs-check
 	@$(MAKE) --no-print-directory all tests
 	tests/run.sh >$(B)/check.output || true
 	tests/attacks.sh $(B)/check.output >doc/attacks.md
+# doc/recording.svg, from a run of tests/recording.commands.
+.PHONY: recording
+recording: needs-check
+	@$(MAKE) --no-print-directory -s all
+	tests/recording.sh >$(B)/recording.svg
+	mv $(B)/recording.svg doc/recording.svg
 bench:
 	@tests/lib/needs.sh build check bench
 	@$(MAKE) --no-print-directory -s all $(B)/bench/limit

@@ -72,3 +72,18 @@ installed_again() {
 	find /srv -mindepth 1 -delete
 	sshd_restart 'Include /etc/ssh/sshd_config.d/*.conf'
 }
+
+# recording: the session of tests/recording.commands, as an SVG on standard output.
+recording() {
+	local user
+	groupadd students
+	for user in alice bob; do
+		useradd -m -s /bin/bash -p '*' "$user"
+	done
+	usermod -a -G students alice
+	userdel -r nora 2>/dev/null
+	rm -rf /etc/update-motd.d
+	printf '[group:students]\nisolate = yes\n' >/etc/cloister/cloister.conf.d/50-students.conf
+	echo 'session required pam_cloister.so' >>/etc/pam.d/sshd
+	python3 "$HOST_TESTS/lib/recording.py" "$HOST_TESTS/recording.commands"
+}

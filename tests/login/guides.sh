@@ -124,4 +124,10 @@ test_fleet() {
 	guide guides/fleet.md
 }
 
+# The picture in the README is what happens.
+test_recording() {
+	recording >/tmp/recording.svg
+	diff /opt/doc/recording.svg /tmp/recording.svg || fail "not the same: make recording"
+}
+
 run_cases "$@"
