@@ -61,4 +61,16 @@ test_links() {
 	result links "$problems"
 }
 
+# The files, and the names in the code, that the page for developers sends them to.
+test_names_in_developing() {
+	local name problems=''
+	for name in $(grep -oE '`(include|lib|tests|conf|doc)/[a-z0-9_./-]+`' doc/developing.md | tr -d '`'); do
+		[ -e "$name" ] || problems+="$name is not there"$'\n'
+	done
+	for name in $(grep -oE '`(cloister_[a-z_]+|CLOISTER_ROW_[A-Z_]+|[a-z]+_[a-z_]+|isolate|on|as|want|eventually)`' doc/developing.md | tr -d '`'); do
+		grep -rqwF -- "$name" include lib tests/lib || problems+="$name is nowhere"$'\n'
+	done
+	result names_in_developing "$problems"
+}
+
 run_plain_tests "$@"
