@@ -124,6 +124,34 @@ test_fleet() {
 	guide guides/fleet.md
 }
 
+# What cloister-sh(1) tells users to expect.
+test_page_for_users() {
+	local said
+	printf '[user:nora]\nisolate = yes\ntmpfs = /tmp:size=1M\nrlimit_nproc = 20\n' >/etc/cloister/cloister.conf.d/nora.conf
+	want "control: no session" "" "$(on nora cat /run/cloister/session 2>/dev/null || true)"
+	echo 'session required pam_cloister.so' >>/etc/pam.d/sshd
+	want_match "where am I" '^session=nora-[0-9a-f]{8} user=nora$' "$(on nora head -n 2 /run/cloister/session | xargs)"
+	want "what is kept" "kept kept" "$(on nora 'echo kept >~/x; echo kept >/var/tmp/x; echo gone >/tmp/x'
+		on nora 'cat ~/x /var/tmp/x /tmp/x' 2>/dev/null | xargs)"
+	want_match "in memory" '^tmpfs' "$(on nora df /tmp)"
+	while IFS='|' read -r command said; do
+		want_match "$command" "$said" "$(on nora "$command" 2>&1 || true)"
+	done <<-'END'
+		sudo -n id|The "no new privileges" flag is set
+		touch /usr/x|Permission denied
+		head -c 2M /dev/zero >/tmp/y|No space left on device
+		bash -c 'exec 3<>/dev/tcp/192.0.2.1/80'|Network is unreachable
+		getent hosts example.org; echo $?|^2$
+		unshare -U id|Operation not permitted
+		dmesg|Operation not permitted
+		mount -t tmpfs x /mnt|superuser
+		bash -c 'for i in $(seq 40); do sleep 1 & done; wait'|Resource temporarily unavailable
+		crontab -l|No such file
+	END
+	printf 'rootfs = /srv/nowhere\n' >>/etc/cloister/cloister.conf.d/nora.conf
+	want_match "not started" 'Your session could not be started. Please tell the administrator.' "$(on nora id 2>&1 || true)"
+}
+
 # The picture in the README is what happens.
 test_recording() {
 	recording >/tmp/recording.svg
