@@ -44,7 +44,7 @@ machine_init() {
 
 # in_machine COMMAND...: likewise, with a network of its own and the tree as its root, as a machine that has booted.
 in_machine() {
-	env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root root="$root" unshare --mount --pid --fork --kill-child --net --uts --ipc \
+	env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root DEBIAN_FRONTEND=noninteractive root="$root" unshare --mount --pid --fork --kill-child --net --uts --ipc \
 		bash -c "$(declare -f machine_init); machine_init \"\$@\"" machine "$@"
 }
 
@@ -72,7 +72,7 @@ check_lintian_is_content() {
 
 check_installing_changes_nothing_for_anybody() {
 	mmdebstrap --quiet --variant=minbase --aptopt='Acquire::Check-Valid-Until "false"' \
-		--include=openssh-server,openssh-client,iproute2,sudo,cron,at,libpam-systemd,libcap2,libseccomp2,libsubid4,libjson-c5,libarchive13,libssl3,libaudit1,login,passwd \
+		--include=openssh-server,openssh-client,openssh-sftp-server,iproute2,sudo,cron,at,libpam-systemd,libcap2,libseccomp2,libsubid4,libjson-c5,libarchive13,libssl3,libaudit1,login,passwd \
 		bookworm "$root"
 	pam_files >"$work/before"
 	cp "$build"/deb/libpam-cloister_*.deb "$build"/deb/cloister_*.deb "$root/"
@@ -83,6 +83,14 @@ check_installing_changes_nothing_for_anybody() {
 	[ ! -e "$root/etc/systemd/system/multi-user.target.wants/cloister-sessions.service" ] || fail "a unit is enabled"
 	in_root cloister --version | grep -q '^cloister' || fail "cloister does not run"
 	in_root sh -c 'cloister check root; true' | grep -q 'root is not isolated' || fail "somebody is isolated"
+}
+
+# What autopkgtest(1) runs, by itself.
+check_the_autopkgtest_passes() {
+	cp debian/tests/login "$root/root/"
+	in_machine /root/login || fail "debian/tests/login"
+	rm "$root/root/login"
+	pam_files | cmp - "$work/before" || fail "a PAM file has changed"
 }
 
 check_the_profile_is_the_last_line_of_the_common_stacks() {
