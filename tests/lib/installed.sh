@@ -82,7 +82,7 @@ recording() {
 	done
 	usermod -a -G students alice
 	userdel -r nora 2>/dev/null
-	rm -rf /etc/update-motd.d
+	rm -rf /etc/update-motd.d /run/motd.dynamic
 	printf '[group:students]\nisolate = yes\n' >/etc/cloister/cloister.conf.d/50-students.conf
 	echo 'session required pam_cloister.so' >>/etc/pam.d/sshd
 	python3 "$HOST_TESTS/lib/recording.py" "$HOST_TESTS/recording.commands"
