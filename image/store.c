@@ -242,6 +242,9 @@ int image_store_remove(struct image_store *store, const char *name, struct clois
 	 */
 	if (r == 0 && renameat2(store->directory, name, hidden.directory, name, RENAME_NOREPLACE) < 0)
 		r = cloister_fail(err, errno, "images", name, "cannot rename");
+	/* Nor may it be there again after a power failure. */
+	if (r == 0 && fsync(store->directory) < 0)
+		r = cloister_fail(err, errno, "images", name, "cannot write to disk");
 	image_staging_end(store, &hidden);
 	return r;
 }

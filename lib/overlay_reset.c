@@ -81,7 +81,8 @@ static int put_aside(int state, const struct cloister_plan *plan, struct cloiste
 	/* Nothing in it outlives the instance that it was of. */
 	if (renameat(state, "work", aside, "work") < 0 && errno != ENOENT)
 		return cloister_fail(err, errno, "reset", plan->state, "cannot put the work directory aside");
-	return 0;
+	/* What was dropped must not be there again after a power failure. */
+	return fsync(state) < 0 ? cloister_fail(err, errno, "reset", plan->state, "cannot reach the disk") : 0;
 }
 
 struct progress {

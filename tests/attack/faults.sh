@@ -7,6 +7,7 @@ set -u
 CASE_TIMEOUT=${LONG:+14000}
 CASE_TIMEOUT=${CASE_TIMEOUT:-400}
 . "$(dirname -- "$0")/../lib/attack.sh"
+. "$(dirname -- "$0")/../lib/states.sh"
 
 SEES=/home/iris/session_state
 
@@ -55,11 +56,7 @@ test_x01_each_call_of_other_sessions() {
 	install -m 0755 "$HOST_BUILD/probe/session_state" "$ROOT/bin/"
 	# The machine's loop devices are everybody's: a name that no other test has.
 	local image=/opt/image-$RANDOM$RANDOM$RANDOM
-	[ -e /dev/loop-control ] || mknod -m 0600 /dev/loop-control c 10 237
-	local number
-	for number in $(seq 0 63); do
-		[ -e "/dev/loop$number" ] || mknod -m 0600 "/dev/loop$number" b 7 "$number"
-	done
+	make_loop_nodes
 	mksquashfs "$ROOT" "$image" -quiet -no-progress >/dev/null
 	snapshot_before
 	faults "${sample[@]}" --ours tree -- "${run[@]}" "$ROOT" --set writable=tmpfs --set home=private -- /bin/session_state

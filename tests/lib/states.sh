@@ -42,13 +42,17 @@ refusal_logged() {
 	tail -n "+$(($1 + 1))" /var/log/syslog | grep 'session for iris refused' | grep -qE -- "$2"
 }
 
+make_loop_nodes() {
+	[ -e /dev/loop-control ] || mknod -m 0600 /dev/loop-control c 10 237
+	local number
+	for number in $(seq 0 63); do
+		[ -e "/dev/loop$number" ] || mknod -m 0600 "/dev/loop$number" b 7 "$number"
+	done
+}
+
 # on_disk SIZE MKFS-OPTIONS MOUNT-OPTIONS: an ext4 of its own for the states. The loop device goes with the mount.
 on_disk() {
-	[ -e /dev/loop-control ] || mknod /dev/loop-control c 10 237
-	local number
-	for number in $(seq 0 31); do
-		[ -e "/dev/loop$number" ] || mknod "/dev/loop$number" b 7 "$number"
-	done
+	make_loop_nodes
 	truncate -s "$1" /run/disk.img
 	# shellcheck disable=SC2086
 	mkfs.ext4 -q -F $2 /run/disk.img

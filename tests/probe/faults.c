@@ -3,7 +3,7 @@
  * Runs a command under ptrace(2), with all that comes of it, into whatever namespaces it goes. Either it writes down
  * each system call, or it makes one of them fail.
  *
- *   faults [-t FILE] [-i ROLE:CALL:N:ERRNO] [-m PROGRAM] [-r FILE] [-l SECONDS] -- COMMAND...
+ *   faults [-t FILE] [-i ROLE:CALL:N:ERRNO] [-m PROGRAM] [-r FILE] [-l SECONDS] [-w DIRECTORY] -- COMMAND...
  *
  * -t: a line for each call: ROLE CALL N PHASE LOADER DETAIL, separated by tabs. ROLE says whose child it is, and
  *     what it executes: cloister/1:cloister-init is the first child of cloister, once it has executed that. CALL is a
@@ -17,10 +17,13 @@
  * -m: the base name of what the user runs.
  * -r: a report: lines of NAME=VALUE.
  * -l: the longest that all may take.
+ * -w: before each system call that may change a file a line goes to DIRECTORY/ask, and what calls stands still until
+ *     there is a byte in DIRECTORY/answer.
  * The exit status is that of the command.
  */
 #include "faults.h"
 #include "faults_target.h"
+#include "faults_watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -47,7 +50,8 @@ static struct {
 	FILE *trace, *report;
 	const char *marker;
 	int limit;
-} options = {.limit = 60};
+	struct watch watch;
+} options = {.limit = 60, .watch.answer = -1};
 
 static struct tracee tracees[TRACEES_MAX];
 static struct target target;
@@ -165,6 +169,7 @@ static void on_entry(struct tracee *tracee, const struct __ptrace_syscall_info *
 		fprintf(options.trace, "%s\t%ld\t%d\t%s\t%s\t%s\n", tracee->role, call, n, ran ? "end" : "setup",
 		        loader ? "loader" : "-", detail);
 	}
+	watch_moment(&options.watch, tracee, info);
 	if (!injected && target_is(&target, tracee, info, n))
 		prevent(tracee, call);
 }
@@ -200,7 +205,8 @@ static void on_call(struct tracee *tracee)
 /* After the failure, and in what the user runs, nothing but deaths and programs is looked at. */
 static void go_on(const struct tracee *tracee, int signal)
 {
-	bool calls = !tracee->is_user && (options.trace != NULL || (target.wanted && !injected) || tracee->fails);
+	bool calls = !tracee->is_user && (options.trace != NULL || (target.wanted && !injected) || tracee->fails ||
+	                                  options.watch.answer >= 0);
 
 	ptrace(calls ? PTRACE_SYSCALL : PTRACE_CONT, tracee->pid, NULL, signal);
 }
@@ -337,7 +343,7 @@ int main(int argc, char **argv)
 {
 	int option;
 
-	while ((option = getopt(argc, argv, "+t:i:m:r:l:")) != -1) {
+	while ((option = getopt(argc, argv, "+t:i:m:r:l:w:")) != -1) {
 		switch (option) {
 		case 't':
 			options.trace = output(optarg);
@@ -353,6 +359,9 @@ int main(int argc, char **argv)
 			break;
 		case 'l':
 			options.limit = atoi(optarg);
+			break;
+		case 'w':
+			watch_open(&options.watch, optarg);
 			break;
 		default:
 			return 2;
