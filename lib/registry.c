@@ -55,10 +55,10 @@ int cloister_registry_start_time(pid_t pid, uint64_t *ticks)
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	int _cleanup_close_ fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return -errno;
+		return errno == ENOENT ? -ESRCH : -errno;
 	ssize_t n = read(fd, text, sizeof(text) - 1);
 	if (n <= 0)
-		return -ESRCH;
+		return n < 0 ? -errno : -ESRCH;
 	text[n] = '\0';
 	return cloister_registry_parse_stat(text, ticks);
 }
@@ -70,7 +70,7 @@ static int mount_namespace(pid_t pid, uint64_t *inode)
 
 	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)pid);
 	if (stat(path, &st) < 0)
-		return -errno;
+		return errno == ENOENT ? -ESRCH : -errno;
 	*inode = st.st_ino;
 	return 0;
 }
@@ -128,30 +128,42 @@ void cloister_registry_remove(const char *id)
 		unlinkat(registry, id, 0);
 }
 
-/* Only root may look into init's namespaces; what a user is shown of their own needs no more than pid and start time.
- */
-static bool same_namespace(pid_t pid, uint64_t inode)
+/* 0 when that number is the process that began then, -ESRCH when it is not, or -errno when nobody can tell. */
+static int same_process(pid_t pid, uint64_t start)
+{
+	uint64_t now = 0;
+	int r = cloister_registry_start_time(pid, &now);
+
+	return r == 0 && now != start ? -ESRCH : r;
+}
+
+/* Likewise. Only root may look into init's namespaces; what a user is shown of their own needs no more than pid and
+ * start time. */
+static int same_namespace(pid_t pid, uint64_t inode)
 {
 	uint64_t now = 0;
 	int r = mount_namespace(pid, &now);
 
-	return r == 0 ? now == inode : r == -EACCES && geteuid() != 0;
+	if (r == -EACCES && geteuid() != 0)
+		return 0;
+	return r == 0 && now != inode ? -ESRCH : r;
 }
 
 int cloister_registry_confirm(const char *text)
 {
-	uint64_t start = 0, inode = 0, now_start = 0;
+	uint64_t start = 0, inode = 0;
 	pid_t pid = 0;
 
 	if (cloister_registry_parse_init(text, &pid, &start, &inode) < 0)
 		return -ESRCH;
 	int _cleanup_close_ pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (pidfd < 0)
-		return -ESRCH;
-	/* After the pidfd, so that what is read is of the process that it holds, or of none. */
-	if (cloister_registry_start_time(pid, &now_start) < 0 || now_start != start || !same_namespace(pid, inode))
-		return -ESRCH;
-	return TAKE_FD(pidfd);
+	int code = pidfd < 0 ? -errno : 0;
+	/* After the pidfd, so that what is read is of the process that it holds, or of none. Without one, too: the
+	 * number of a thread of another process is EINVAL, or ENOENT. */
+	int r = code == -ESRCH ? code : same_process(pid, start);
+	if (r == 0)
+		r = code < 0 ? code : same_namespace(pid, inode);
+	return r < 0 ? r : TAKE_FD(pidfd);
 }
 
 int cloister_registry_read(int registry, const char *name, char *text, size_t size)
@@ -160,9 +172,11 @@ int cloister_registry_read(int registry, const char *name, char *text, size_t si
 	int _cleanup_close_ fd = openat(registry, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
 	if (fd < 0)
+		return errno == ELOOP || errno == ENXIO ? -EBADMSG : -errno;
+	if (fstat(fd, &st) < 0)
 		return -errno;
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_uid != 0 || (st.st_mode & (S_IWGRP | S_IWOTH)))
-		return -EINVAL;
+	if (!S_ISREG(st.st_mode) || st.st_uid != 0 || (st.st_mode & (S_IWGRP | S_IWOTH)))
+		return -EBADMSG;
 	ssize_t n = read(fd, text, size - 1);
 	if (n < 0)
 		return -errno;
@@ -201,40 +215,54 @@ int cloister_registry_live(int registry, const char *name, char *text, size_t si
 	if (r == -ENOENT)
 		return -ESRCH;
 	int pidfd = r < 0 ? r : cloister_registry_confirm(text);
+	if (pidfd != -ESRCH && pidfd != -EBADMSG)
+		return pidfd;
 	/* Stale, torn, or no entry at all: it helps nobody. A user's process fails here, and nothing is lost. */
-	if (pidfd < 0)
-		unlinkat(registry, name, 0);
-	return pidfd < 0 ? -ESRCH : pidfd;
+	unlinkat(registry, name, 0);
+	return -ESRCH;
+}
+
+static int cannot_tell(int code, const char *name, struct cloister_error *err)
+{
+	cloister_fail(err, -code, "registry", name, "cannot tell whether the session lives");
+	return -EIO;
 }
 
 /* The first live session whose entry has the lines wanted, as a pidfd, and its entry. The kernel is asked about it
- * alone: a login must not cost what all sessions do. */
-static int find_live(int registry, const char *wanted, char text[CLOISTER_REGISTRY_ENTRY_MAX])
+ * alone: a login must not cost what all sessions do. -EIO with *err when nobody can tell: one that is not found would
+ * be taken for one that is not there. */
+static int find_live(int registry, const char *wanted, char text[CLOISTER_REGISTRY_ENTRY_MAX],
+                     struct cloister_error *err)
 {
 	struct cloister_registry_names names;
 
 	cloister_registry_names_start(&names, registry);
 	for (const char *name; (name = cloister_registry_names_next(&names)) != NULL;) {
-		if (*name == '.' || cloister_registry_read(registry, name, text, CLOISTER_REGISTRY_ENTRY_MAX) < 0)
+		int r = *name == '.' ? -ENOENT
+		                     : cloister_registry_read(registry, name, text, CLOISTER_REGISTRY_ENTRY_MAX);
+
+		if (r == -ENOENT || r == -EBADMSG)
 			continue;
-		int r = cloister_registry_same_overlay(text, wanted);
+		if (r == 0)
+			r = cloister_registry_same_overlay(text, wanted);
 		if (r == 0)
 			continue;
+		if (r < 0 && r != -EBUSY)
+			return cannot_tell(r, name, err);
 		int _cleanup_close_ pidfd = cloister_registry_live(registry, name, text, CLOISTER_REGISTRY_ENTRY_MAX);
+		if (pidfd < 0 && pidfd != -ESRCH)
+			return cannot_tell(pidfd, name, err);
 		if (pidfd >= 0)
 			return r < 0 ? r : TAKE_FD(pidfd);
 	}
-	return names.error < 0 ? -EIO : -ENOENT;
+	return names.error < 0 ? cannot_tell(names.error, SESSIONS, err) : -ENOENT;
 }
 
 static int find_in_registry(const char *wanted, char text[CLOISTER_REGISTRY_ENTRY_MAX], struct cloister_error *err)
 {
 	int _cleanup_close_ registry = cloister_registry_open(SESSIONS, 0755, err);
 
-	if (registry < 0)
-		return -EIO;
-	int found = find_live(registry, wanted, text);
-	return found == -EIO ? cloister_fail(err, EIO, "registry", SESSIONS, "cannot read") : found;
+	return registry < 0 ? -EIO : find_live(registry, wanted, text, err);
 }
 
 static void look_at(int directory, const char *name)

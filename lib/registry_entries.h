@@ -23,10 +23,12 @@ const char *cloister_registry_names_next(struct cloister_registry_names *names);
 /* Whether a name may be one of this user's sessions or logins, or is being written. The file says whether it is. */
 bool cloister_registry_is_of(const char *name, const char *user);
 
-/* Reads a file that is root's alone to write, at most size - 1 bytes of it, as text. 0 or -errno. */
+/* Reads a file that is root's alone to write, at most size - 1 bytes of it, as text. 0 or -errno; -EBADMSG when it is
+ * no such file. */
 int cloister_registry_read(int registry, const char *name, char *text, size_t size);
 
-/* Field 22 of /proc/PID/stat (proc(5)): with the number it names a process for good. 0 or -errno. */
+/* Field 22 of /proc/PID/stat (proc(5)): with the number it names a process for good. 0 or -errno; -ESRCH when there is
+ * no such process. */
 int cloister_registry_start_time(pid_t pid, uint64_t *ticks);
 /* The same of the file's text. 0 or -ESRCH. */
 int cloister_registry_parse_stat(const char *text, uint64_t *ticks);
@@ -47,8 +49,8 @@ int cloister_registry_same_overlay(const char *text, const char *wanted);
 
 /*
  * A pidfd of the init that an entry names, where the kernel confirms it: the number, the start time and the mount
- * namespace are those of one live process. -ESRCH when it is stale. The file alone says nothing (firejail's
- * CVE-2022-31214: a faked entry was joined).
+ * namespace are those of one live process. -ESRCH when it is stale, another -errno when nobody can tell. The file alone
+ * says nothing (firejail's CVE-2022-31214: a faked entry was joined).
  */
 int cloister_registry_confirm(const char *text);
 
@@ -56,7 +58,8 @@ int cloister_registry_confirm(const char *text);
  * or the process that it is named for is gone. */
 void cloister_registry_sweep_hidden(int registry, const char *name);
 
-/* Reads and confirms an entry; one that is not live, or no entry at all, is removed. Returns a pidfd, or -ESRCH. */
+/* Reads and confirms an entry; one that is not live, or no entry at all, is removed. Returns a pidfd, -ESRCH when it is
+ * not live, or another -errno when nobody can tell: it stays, then. */
 int cloister_registry_live(int registry, const char *name, char *text, size_t size);
 
 /* Adds a session (written beside, then renamed). */

@@ -41,8 +41,10 @@ int cloister_registry_each(const char *user, int (*visit)(const struct cloister_
 		if (user != NULL && !cloister_registry_is_of(name, user))
 			continue;
 		int _cleanup_close_ pidfd = cloister_registry_live(registry, name, text, sizeof(text));
-		if (pidfd < 0)
+		if (pidfd == -ESRCH)
 			continue;
+		if (pidfd < 0)
+			return cloister_fail(err, -pidfd, "registry", name, "cannot tell whether the session lives");
 		cloister_registry_parse_session(name, text, pidfd, &session);
 		if (user != NULL && strcmp(session.user, user) != 0)
 			continue;
@@ -51,12 +53,25 @@ int cloister_registry_each(const char *user, int (*visit)(const struct cloister_
 	return r == 0 && names.error < 0 ? cloister_fail(err, -names.error, "registry", SESSIONS, "cannot read") : r;
 }
 
-static bool login_is_live(const char *text, struct cloister_login *login)
+/* 1: a live login; 0: it is not one, and removed; -errno: nobody can tell, and it stays. */
+static int read_login(int directory, const char *name, char text[CLOISTER_REGISTRY_ENTRY_MAX],
+                      struct cloister_login *login)
 {
 	uint64_t start = 0, now = 0;
+	int r = cloister_registry_read(directory, name, text, CLOISTER_REGISTRY_ENTRY_MAX);
 
-	return cloister_registry_parse_login(text, login, &start) == 0 &&
-	       cloister_registry_start_time(login->pid, &now) == 0 && now == start;
+	if (r == -ENOENT)
+		return 0;
+	if (r == 0)
+		r = cloister_registry_parse_login(text, login, &start);
+	if (r == 0)
+		r = cloister_registry_start_time(login->pid, &now);
+	if (r == 0 && now == start)
+		return 1;
+	if (r < 0 && r != -ESRCH && r != -EBADMSG)
+		return r;
+	unlinkat(directory, name, 0);
+	return 0;
 }
 
 static void look_at(int directory, const char *name)
@@ -64,13 +79,10 @@ static void look_at(int directory, const char *name)
 	struct cloister_login login;
 	char text[CLOISTER_REGISTRY_ENTRY_MAX];
 
-	if (*name == '.') {
+	if (*name == '.')
 		cloister_registry_sweep_hidden(directory, name);
-		return;
-	}
-	int read = cloister_registry_read(directory, name, text, sizeof(text));
-	if (read != -ENOENT && (read < 0 || !login_is_live(text, &login)))
-		unlinkat(directory, name, 0);
+	else
+		read_login(directory, name, text, &login);
 }
 
 void cloister_registry_sweep_logins(const char *user)
@@ -103,12 +115,11 @@ int cloister_registry_each_login(const char *id, int (*visit)(const struct clois
 		/* ID.PID */
 		if (id != NULL && (strncmp(name, id, strlen(id)) != 0 || name[strlen(id)] != '.'))
 			continue;
-		int read = cloister_registry_read(registry, name, text, sizeof(text));
-		if (read < 0 || !login_is_live(text, &login)) {
-			if (read != -ENOENT)
-				unlinkat(registry, name, 0);
+		int live = read_login(registry, name, text, &login);
+		if (live < 0)
+			return cloister_fail(err, -live, "registry", name, "cannot tell whether the login lives");
+		if (live == 0)
 			continue;
-		}
 		cloister_registry_text(text, "session", session, sizeof(session));
 		if (id != NULL && strcmp(session, id) == 0)
 			r = visit(&login, data);

@@ -52,8 +52,11 @@ static int join(const struct cloister_plan *plan, struct cloister_session **out,
 
 	*changed = '\0';
 	int r = cloister_registry_each(plan->user, try_to_join, &search, err);
-	if (r == 1)
+	if (r == 1) {
 		*out = search.found;
+		/* A session that lives long may see many logins that cannot take their entries away. */
+		cloister_registry_sweep_logins(plan->user);
+	}
 	return r;
 }
 

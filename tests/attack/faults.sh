@@ -7,6 +7,7 @@ set -u
 CASE_TIMEOUT=${LONG:+14000}
 CASE_TIMEOUT=${CASE_TIMEOUT:-400}
 . "$(dirname -- "$0")/../lib/attack.sh"
+. "$(dirname -- "$0")/../lib/networks.sh"
 . "$(dirname -- "$0")/../lib/states.sh"
 
 SEES=/home/iris/session_state
@@ -19,6 +20,21 @@ case_before() {
 	touch /tmp/canary /run/canary /root/canary
 	sed -i -E "s,^(iris:.*:)[^:]*\$,\\1$SEES," /etc/passwd
 	snapshot_before
+}
+
+# first_login LINE: a login of iris, with this line, that stays.
+first_login() {
+	isolate iris "$1"
+	snapshot_before
+	su iris -c stay </dev/null >"$CASE_STATE/first" 2>&1 &
+	FIRST=$!
+	eventually 10 grep -q up "$CASE_STATE/first" || fail "no first login: $(cat "$CASE_STATE/first")"
+}
+
+end_first_login() {
+	kill "$FIRST"
+	wait "$FIRST" || true
+	snapshot_same
 }
 
 # faults [OPTION...] NAME -- COMMAND...
@@ -63,6 +79,68 @@ test_x01_each_call_of_other_sessions() {
 	faults "${sample[@]}" --ours --rooted root -- "${run[@]}" "$ROOT" --set users=root -- /bin/session_state
 	faults "${sample[@]}" --ours --image "$image" image -- "${run[@]}" "$image" -- /bin/session_state
 	snapshot_before
+}
+
+# sampled N NAME -- COMMAND...: every Nth kind of call that no earlier one of these has tried; all with LONG=1.
+sampled() {
+	local part=(--share "$1" --known "$CASE_STATE/known")
+	[ -z "${LONG-}" ] || part=(--kinds)
+	faults "${part[@]}" "${@:2}"
+}
+
+# A login without any failure, whose kinds of calls another test has tried.
+known() {
+	faults --share 1000000 --known "$CASE_STATE/known" --ours run -- "$HOST_BUILD/cloister" run --user iris -- "$SEES"
+}
+
+# table: X01 | the same of a login that joins a session (scope = user): the session of the others goes on, and is found again | as before
+test_x01_each_call_of_a_join() {
+	first_login 'scope = user'
+	sampled 3 --standing "$(pgrep -x cloister-init)" --since cloister.conf --role '^su(/[2-9])?(:|$)' join -- su iris
+	end_first_login
+}
+
+# table: X01 | the entry of a live session cannot be read, or its init not be asked for: the login is refused, and the entry stays | a build that takes that for a dead session starts another one, on the same upper directory
+test_x01_a_session_that_cannot_be_looked_at() {
+	local only=(--only su:openat:=iris-:EMFILE --only su:openat:=iris-:EINTR --only su:pidfd_open:1:EMFILE
+		--only su:pidfd_open:1:ENOMEM --only su:newfstatat:=/ns/mnt:ENOMEM)
+	first_login 'scope = user'
+	faults --refused --standing "$(pgrep -x cloister-init)" "${only[@]}" join -- su iris
+	end_first_login
+	first_login 'rootfs = /'
+	faults --refused "${only[@]}" share -- su iris
+	end_first_login
+}
+
+# table: X01 | the same of network = pasta and network = netns:NAME | as before
+test_x01_each_call_of_networks() {
+	local run=("$HOST_BUILD/cloister" run --user iris --set)
+	world_up
+	ip netns add faults
+	snapshot_before
+	known
+	sampled 1 --ours netns -- "${run[@]}" network=netns:faults -- "$SEES"
+	sampled 12 --ours pasta -- "${run[@]}" network=pasta -- "$SEES"
+	ip netns del faults
+	snapshot_before
+}
+
+# table: X01 | the same of home = private, the first time and later, and of users = root | as before
+test_x01_each_call_of_homes_and_root() {
+	local run=("$HOST_BUILD/cloister" run --user iris --rootfs)
+	tree
+	install -m 0755 "$HOST_BUILD/probe/session_state" "$ROOT/bin/"
+	snapshot_before
+	known
+	sampled 8 --ours --role cloister home -- sh -c 'rm -rf /var/lib/cloister/users/*/home; exec "$@"' first "${run[@]}" "$ROOT" \
+		--set home=private -- /bin/session_state
+	sampled 8 --ours --rooted root -- "${run[@]}" "$ROOT" --set users=root -- /bin/session_state
+}
+
+# table: X01 | the same of cloister-sh without PAM, as the user | as before
+test_x01_each_call_of_the_login_shell() {
+	local as_iris=(setpriv --reuid iris --regid iris --init-groups env -i HOME=/home/iris USER=iris "PATH=$PATH" LANG=C)
+	sampled 12 --ours --role cloister-sh shell -- "${as_iris[@]}" "$HOST_BUILD/cloister-sh" -c "$SEES"
 }
 
 # table: X01 | what was found so: waits that a signal ended, or that did not end; a signal mask, file ids, the login's terminal that nobody looked at; errors taken for something else; a file that was left | as before

@@ -148,8 +148,8 @@ snapshot() {
 	# A part that has nothing to show is no error.
 	set +o pipefail
 	# Without the trees that somebody builds on the machine meanwhile: their mounts were here when this host began.
-	sed '/ \/tmp\/mmdebstrap\./d; s/^/mount /' /proc/1/mountinfo
-	sed '/ \/tmp\/mmdebstrap\./d; s/^/sshd mount /' "/proc/$(cat /run/sshd.pid)/mountinfo"
+	sed -E '/ \/tmp\/(mmdebstrap|cloister-[a-z0-9]+)\./d; s/^/mount /' /proc/1/mountinfo
+	sed -E '/ \/tmp\/(mmdebstrap|cloister-[a-z0-9]+)\./d; s/^/sshd mount /' "/proc/$(cat /run/sshd.pid)/mountinfo"
 	readlink "/proc/$(cat /run/sshd.pid)/fd/"* | grep -vE '^(socket|pipe):' | sed 's/^/sshd fd /'
 	namespaces | sed 's/^/namespace /'
 	find /run/cloister \( -type f -o -type l \) 2>/dev/null | sed 's/^/registry /'

@@ -107,8 +107,11 @@ class Sweep:
         for kind in ("user", "mnt", "pid", "uts", "ipc", "cgroup", "net"):
             host = os.readlink(f"/proc/self/ns/{kind}")
             output = output.replace(f"namespace {host}\n", f"namespace {kind} HOST\n")
+        # An unprivileged session of "/" has what others on the machine have mounted meanwhile below this host's /tmp.
+        output = re.sub(r"^mount /tmp/.*\n", "", output, flags=re.MULTILINE)
         output = re.sub(r"namespace (\w+):\[\d+\]", r"namespace \1 own", output)
-        output = re.sub(r"(session=\w+-)[0-9a-f#]+", r"\1#", output)
+        if not self.options.standing:
+            output = re.sub(r"(session=\w+-)[0-9a-f#]+", r"\1#", output)
         return output.replace(self.folder, "DIRECTORY")
 
     def trace(self):
@@ -167,6 +170,18 @@ class Sweep:
         text = re.sub(r"^(/[^/]+/[^/]+)/.*", r"\1", re.sub(r"\d+", "#", text))
         return (call.role, call.name, number, text, call.phase)
 
+    def known(self, kinds):
+        """What was tried for another session; what is tried now is known to the next one."""
+        if not self.options.known:
+            return set()
+        known = set()
+        if os.path.exists(self.options.known):
+            with open(self.options.known, encoding="utf-8") as file:
+                known = set(file.read().splitlines())
+        with open(self.options.known, "a", encoding="utf-8") as file:
+            file.writelines(f"{kind!r}\n" for kind in kinds)
+        return known
+
     def sample(self, calls):
         """One call of each kind, and one of the errnos; or all of them."""
         seed = os.environ.get("CLOISTER_FAULTS_SEED") or "1"
@@ -174,7 +189,10 @@ class Sweep:
         kinds = collections.defaultdict(list)
         for call in calls:
             kinds[self.kind(call)].append(call)
+        known = self.known(kinds)
         for kind, members in kinds.items():
+            if repr(kind) in known:
+                continue
             draw = int(hashlib.sha256(repr((seed, kind)).encode()).hexdigest(), 16)
             if draw // 7 % self.options.share:
                 continue
@@ -225,7 +243,7 @@ class Sweep:
             return True
         if not self.options.ours and re.search(r"sshd\[\d+\]: (error|fatal): \S", result.log):
             return True
-        if re.search(r"^cloister: [^:]+: \S", result.error, re.MULTILINE):
+        if re.search(r"^cloister(-sh)?: [^:]+: \S", result.error, re.MULTILINE):
             return True
         # What the loader says of its own, or the login program and its other modules.
         return bool(result.error.strip()) and (call.loader or not self.options.ours or call.name == "arch_prctl" or
@@ -308,6 +326,8 @@ class Sweep:
         kind = "not reached" if not result.flag("injected") else "ran" if result.flag("ran") else "refused"
         self.counts[kind] += 1
         injection = call.injection(code)
+        if self.options.standing and not os.path.exists(f"/proc/{self.options.standing}"):
+            sys.exit(f"{injection}: the session that others are in was ended [{result.error.strip()[:300]}]")
         if kind != "refused" and self.options.refused:
             faults.append(f"not refused but {kind}")
         if faults:
@@ -327,7 +347,8 @@ class Sweep:
             with open(self.options.done, encoding="utf-8") as file:
                 done = {line.split("\t")[0] for line in file}
         calls = self.trace()
-        print(f"# {self.options.name}: a good login makes {len(calls)} system calls that can fail")
+        kinds = {self.kind(call) for call in calls}
+        print(f"# {self.options.name}: a good login makes {len(calls)} system calls that can fail, of {len(kinds)} kinds")
         with open(self.options.done or os.devnull, "a", encoding="utf-8") as file:
             for i, (call, code) in enumerate(self.wanted(calls)):
                 if i % self.options.parts == self.options.part and call.injection(code) not in done:
@@ -347,6 +368,8 @@ def main():
     parser.add_argument("--refused", action="store_true", help="each must be refused")
     parser.add_argument("--ours", action="store_true", help="COMMAND is a program of ours: it must say why itself")
     parser.add_argument("--rooted", action="store_true", help="users = root: there are capabilities inside")
+    parser.add_argument("--known", help="a file of kinds that need not be tried again; those of this run are added")
+    parser.add_argument("--standing", help="the pid of a session's init that must go on, whatever fails; each login joins it")
     parser.add_argument("--image", help="the rootfs' image, whose name no other has")
     parser.add_argument("--since", help="only calls after the first one that has to do with this")
     parser.add_argument("--detail", default="", help="only calls that have to do with this")

@@ -223,7 +223,16 @@ static void print_environment(void)
 		printf("environment %s\n", environ[i]);
 }
 
-int main(void)
+/* "-c stay": as the shell of a login that others are to join. */
+static void stay(void)
+{
+	printf("up\n");
+	fflush(stdout);
+	for (;;)
+		pause();
+}
+
+int main(int argc, char **argv)
 {
 	const char *const files[] = {"/etc/passwd",
 	                             "/etc/group",
@@ -243,6 +252,8 @@ int main(void)
 
 	const char *const places[] = {"/", "/etc", "/usr", "/var", "/opt", "/sys", "/proc/sys", "/proc/self"};
 
+	if (argc == 3 && strcmp(argv[2], "stay") == 0)
+		stay();
 	print_namespaces();
 	print_status("self");
 	print_status("1");
