@@ -108,13 +108,14 @@ int cloister_control_join(int pidfd, int timeout, struct cloister_error *err)
 	return cloister_fail(err, r < 0 ? -r : EPROTO, "join", NULL, "init did not answer");
 }
 
-bool cloister_control_bye(int control)
+bool cloister_control_bye(int control, int pidfd)
 {
 	char word = CLOISTER_WORD_BYE;
-
-	if (send(control, &word, 1, MSG_NOSIGNAL | MSG_DONTWAIT) != 1)
-		return true;
 	/* init only counts, and answers at once; it is not its exit that is waited for. */
-	int r = hear(control, BYE_MILLISECONDS);
-	return r == CLOISTER_WORD_ENDS || r == -EPIPE;
+	int r = send(control, &word, 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1 ? hear(control, BYE_MILLISECONDS) : -errno;
+
+	if (r == CLOISTER_WORD_ENDS)
+		return true;
+	/* Closed: it was killed. Whatever else went wrong, the others may be in the session still. */
+	return (r == -EPIPE || r == -ECONNRESET) && ended(pidfd, BYE_MILLISECONDS);
 }

@@ -197,7 +197,7 @@ bool cloister_session_leave(struct cloister_session *session)
 	/* Left already. */
 	if (session->control < 0)
 		return false;
-	bool last = cloister_control_bye(session->control);
+	bool last = cloister_control_bye(session->control, session->pidfd);
 	close(TAKE_FD(session->control));
 	return last;
 }

@@ -81,7 +81,7 @@ int cloister_control_wait(int control, int timeout, struct cloister_error *err);
  * Returns it, or -errno: -ESRCH when the session has ended or is about to; -EMFILE when it takes no more logins.
  */
 int cloister_control_join(int pidfd, int timeout, struct cloister_error *err);
-/* Says goodbye on it. True when the session ends with this login. */
-bool cloister_control_bye(int control);
+/* Says goodbye on it. True when the session ends with this login, or its init has ended; false when nobody can tell. */
+bool cloister_control_bye(int control, int pidfd);
 
 #endif

@@ -80,7 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	else if (kind % 4 == 1)
 		check_import(pair[1]);
 	else if (kind % 4 == 2)
-		(void)cloister_control_bye(pair[1]);
+		(void)cloister_control_bye(pair[1], pair[1]);
 	else
 		check_descriptor(pair[1]);
 	close(pair[1]);
