@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
@@ -43,6 +44,7 @@ static int run_newidmap(const char *program, pid_t pid, const struct cloister_id
 	char *argv[3 + 3 * 8];
 	char *const environment[] = {NULL};
 	size_t n = 0;
+	sigset_t mask;
 	pid_t child;
 	int status;
 
@@ -61,13 +63,19 @@ static int run_newidmap(const char *program, pid_t pid, const struct cloister_id
 		}
 	}
 	argv[n] = NULL;
-	int r = posix_spawn(&child, program, NULL, NULL, argv, environment);
+	/* glibc's posix_spawn(3) sets a mask that it has never read, where it cannot read it. */
+	int r = pthread_sigmask(SIG_SETMASK, NULL, &mask);
+	if (r == 0)
+		r = posix_spawn(&child, program, NULL, NULL, argv, environment);
 	if (r != 0)
 		return -r;
+	r = pthread_sigmask(SIG_SETMASK, &mask, NULL);
 	while (waitpid(child, &status, 0) < 0) {
 		if (errno != EINTR)
 			return -errno;
 	}
+	if (r != 0)
+		return -r;
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EPERM;
 }
 

@@ -140,6 +140,12 @@ test_x01_each_call_of_homes_and_root() {
 # table: X01 | the same of cloister-sh without PAM, as the user | as before
 test_x01_each_call_of_the_login_shell() {
 	local as_iris=(setpriv --reuid iris --regid iris --init-groups env -i HOME=/home/iris USER=iris "PATH=$PATH" LANG=C)
+	local only=() n
+	# Found so: where posix_spawn(3) cannot read the mask of signals, it sets any.
+	for n in 3 4 5 6 7 8; do
+		only+=(--only "setpriv:env:cloister-sh:rt_sigprocmask:$n:EPERM")
+	done
+	faults --ours "${only[@]}" shell -- "${as_iris[@]}" "$HOST_BUILD/cloister-sh" -c "$SEES"
 	sampled 12 --ours --role cloister-sh shell -- "${as_iris[@]}" "$HOST_BUILD/cloister-sh" -c "$SEES"
 }
 
