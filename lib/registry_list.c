@@ -24,6 +24,12 @@ static int open_list(const char *name, struct cloister_error *err)
 	return fd >= 0 || why.code == ENOENT ? fd : cloister_fail(err, why.code, why.step, why.path, "%s", why.text);
 }
 
+/* /proc with hidepid=1: a user is not shown other users' processes, and so not their sessions. */
+static bool is_hidden(int code)
+{
+	return (code == -EPERM || code == -EACCES) && geteuid() != 0;
+}
+
 int cloister_registry_each(const char *user, int (*visit)(const struct cloister_registered *session, void *data),
                            void *data, struct cloister_error *err)
 {
@@ -41,7 +47,7 @@ int cloister_registry_each(const char *user, int (*visit)(const struct cloister_
 		if (user != NULL && !cloister_registry_is_of(name, user))
 			continue;
 		int _cleanup_close_ pidfd = cloister_registry_live(registry, name, text, sizeof(text));
-		if (pidfd == -ESRCH)
+		if (pidfd == -ESRCH || (pidfd < 0 && is_hidden(pidfd)))
 			continue;
 		if (pidfd < 0)
 			return cloister_fail(err, -pidfd, "registry", name, "cannot tell whether the session lives");
@@ -116,6 +122,8 @@ int cloister_registry_each_login(const char *id, int (*visit)(const struct clois
 		if (id != NULL && (strncmp(name, id, strlen(id)) != 0 || name[strlen(id)] != '.'))
 			continue;
 		int live = read_login(registry, name, text, &login);
+		if (live < 0 && is_hidden(live))
+			continue;
 		if (live < 0)
 			return cloister_fail(err, -live, "registry", name, "cannot tell whether the login lives");
 		if (live == 0)

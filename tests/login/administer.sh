@@ -170,6 +170,9 @@ test_ls_of_a_user() {
 	snapshot_before
 	hold iris 981
 	want "another user sees nothing" "[]" "$(su nora -c "$CLOISTER ls --json" | tr -d '\n ')"
+	local hidden="mount -t proc -o hidepid=1 proc /proc && exec setpriv --reuid nora --regid nora --clear-groups"
+	want "the control: she may not look" 1 "$(status unshare -m sh -c "$hidden cat /proc/1/stat")"
+	want "with hidepid=1, too" "[]" "$(unshare -m sh -c "$hidden $CLOISTER ls --json" | tr -d '\n ')"
 	# iris' shell on the host, which an isolated user has not: by a plain setuid.
 	want "iris" iris "$(setpriv --reuid iris --regid iris --clear-groups "$CLOISTER" ls | awk 'NR == 2 {print $1}')"
 	local verb
