@@ -1,6 +1,7 @@
 #!/bin/bash
-# What else starts a program in a directory with namespaces of its own, beside Cloister, in one run.
-# usage: tests/bench/others.sh [RUNS]
+# What else starts a program in a directory with namespaces of its own, beside Cloister, in one run; and before that
+# ten thousand sessions in a row.
+# usage: tests/bench/others.sh [RUNS [SESSIONS]]
 set -u
 . "$(dirname -- "$0")/host.sh"
 
@@ -17,4 +18,5 @@ printf 'ID=bench\n' >/opt/bench/tree/etc/os-release
 cp "$HOST_CHECKOUT/${HOST_BUILD_FROM}/bench/limit" /opt/bench/
 cp /opt/bench/limit /opt/bench/tree/bin/
 chown -R iris: /opt/bench/tree
+python3 "$HOST_TESTS/bench/in_a_row.py" "$HOST_BUILD/cloister" /opt/bench/limit /opt/bench/tree "${2:-10000}" || exit 1
 exec python3 "$HOST_TESTS/bench/others.py" "$HOST_BUILD/cloister" /opt/bench/limit /opt/bench "${1:-40}" "$HOST_CHECKOUT/${HOST_BUILD_FROM}/bench"
