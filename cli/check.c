@@ -103,6 +103,8 @@ static void check_root(const struct cloister_plan *plan, const struct cloister_r
 		         strcmp(image.type, "erofs") == 0 ? "an erofs" : "a squashfs",
 		         image.mount >= 0 ? "as a file" : "by a loop device");
 	check_shell(plan, row, root, findings);
+	if (row->kind == CLOISTER_ROW_ROOT)
+		cli_check_places(plan, row->source, root, findings);
 }
 
 /* Homes and binds as a session would open them; a private home that is not there yet is made at the first login. */
@@ -154,6 +156,7 @@ static void check_plan(const struct cli_subject *subject, struct cli_findings *f
 	check_sources(subject->plan, findings);
 	if (cloister_cgroup_check(subject->plan, &err) < 0)
 		cli_find_error(findings, "limits", &err);
+	cli_check_ids(subject->plan, findings);
 	cli_check_overlay(subject->plan, findings);
 	cli_check_network(subject->plan, findings);
 	cli_check_sshd(subject->account, subject->policy->isolate, findings);

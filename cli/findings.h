@@ -35,6 +35,10 @@ void cli_find_advice(struct cli_findings *findings, const char *format, ...) __a
 
 /* What is to be said about a user's overlay. */
 void cli_check_overlay(const struct cloister_plan *plan, struct cli_findings *findings);
+/* About the places in a rootfs (a descriptor of it) that mounts need, where no layer of the user's can bring them. */
+void cli_check_places(const struct cloister_plan *plan, const char *rootfs, int root, struct cli_findings *findings);
+/* About the unprivileged ids: nobody on the host may have one of them. */
+void cli_check_ids(const struct cloister_plan *plan, struct cli_findings *findings);
 /* About the network. */
 void cli_check_network(const struct cloister_plan *plan, struct cli_findings *findings);
 /* About PAM services through which a user's commands run on the host without a login. */

@@ -280,4 +280,50 @@ test_unprivileged_range_is_taken() {
 	want "control" 0 "$(status on iris true)"
 }
 
+# Of a rootfs that is not the user's nothing can be made at a login, and there is no layer for it.
+test_places_are_missing() {
+	rootfs_make /opt/rootfs/direct
+	rmdir /opt/rootfs/direct/home /opt/rootfs/direct/run
+	isolate iris 'rootfs = /opt/rootfs/direct' 'writable = direct'
+	refused_and_said '/run is missing in the rootfs /opt/rootfs/direct'
+	want_match "the other" '^error: /home/iris is missing' "$SAID"
+	mkdir -p /opt/rootfs/direct/home/iris /opt/rootfs/direct/run
+	finds 0 '^0 errors$'
+	want "control" 0 "$(status on iris true)"
+	# Names (hosts, localtime) are no reason to keep anybody out, on a read-only file system neither.
+	mount --bind /opt/rootfs/direct /opt/rootfs/direct
+	mount -o remount,ro,bind /opt/rootfs/direct
+	want "read-only" 0 "$(status on iris true)"
+	umount /opt/rootfs/direct
+	# What is the user's own, init can make.
+	rm -r /opt/rootfs/direct/home
+	chown -R iris: /opt/rootfs/direct
+	finds 0 '^0 errors$'
+	want "control" 0 "$(status on iris true)"
+	# In a layer it can, too.
+	rootfs_make /opt/rootfs/layered
+	rmdir /opt/rootfs/layered/home
+	isolate iris 'rootfs = /opt/rootfs/layered'
+	finds 0 '^0 errors$'
+	want "control" 0 "$(status on iris true)"
+}
+
+test_somebody_has_an_id_of_the_range() {
+	isolate iris
+	finds 0 '^0 errors$'
+	want_no_match "nobody" 'range of unprivileged ids' "$SAID"
+	printf 'iris:300000:65536\n' | tee /etc/subuid >/etc/subgid
+	echo 'lola:x:300007:300000::/:/bin/sh' >>/etc/passwd
+	echo 'lolas:x:365535:' >>/etc/group
+	finds 0 '^warning: the range of unprivileged ids holds user lola \(300007\)'
+	want_match "group" '^warning: the range of unprivileged ids holds group lolas \(365535\)' "$SAID"
+	sed -i 's/:365535:/:365536:/' /etc/group
+	sed -i 's/:300007:/:299999:/' /etc/passwd
+	finds 0 '^0 errors$'
+	want_no_match "beside it" 'range of unprivileged ids' "$SAID"
+	sed -i '/^lola/d' /etc/passwd /etc/group
+	: >/etc/subuid
+	: >/etc/subgid
+}
+
 run_cases "$@"
