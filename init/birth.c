@@ -2,6 +2,7 @@
 /* What init does before it has a plan, while the login process opens what comes from the host. */
 #include <errno.h>
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -52,12 +53,19 @@ int cloister_init_birth(struct cloister_error *err)
 
 	if (receive(&birth, sizeof(birth)) != sizeof(birth))
 		return cloister_fail(err, EBADMSG, "init", NULL, "was not told what it is");
+	/* Nothing may be read from PID 1, by whoever shares an id with it (runc CVE-2016-9962). Until here it was
+	 * root's. */
+	if (birth.privileged)
+		prctl(PR_SET_DUMPABLE, 0);
 	int r = make_namespaces(&birth, err);
 	if (r < 0)
 		return r;
 	ssize_t n = receive(&mapped, sizeof(mapped));
 	if (n != sizeof(mapped))
 		return cloister_fail(err, n < 0 ? errno : ECONNRESET, "init", NULL, "the login process is gone");
+	/* A user, who has written the id maps, could not have opened them otherwise (proc(5), "dumpable"). Nobody else
+	 * is in the namespaces yet. */
+	prctl(PR_SET_DUMPABLE, 0);
 	if (setsid() < 0)
 		return fail("cannot leave the login's terminal", err);
 	/* On root's quota, as at an entry: before init gives root's id up. */

@@ -168,4 +168,13 @@ test_restricted_user_namespaces_are_named() {
 	[ ! -e /home/iris/ran ] || fail "user code ran"
 }
 
+# However late the user's process comes to write the id maps, init lets it (its files in /proc are root's once it is not
+# dumpable).
+test_id_maps_that_are_written_late() {
+	: >/etc/subuid
+	: >/etc/subgid
+	want "late" works "$(setpriv --reuid iris --regid iris --init-groups strace -o /dev/null -e trace=clone \
+		-e inject=clone:delay_exit=500000 "$HOST_BUILD/cloister-sh" -c 'echo works')"
+}
+
 run_cases "$@"
