@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "cloister/cleanup.h"
 #include "cloister/control.h"
@@ -110,6 +111,47 @@ static pid_t clone_child(struct child *child, uint64_t namespaces, int cgroup, i
 	return pid;
 }
 
+struct orphan {
+	struct child *child;
+	uint64_t namespaces;
+	int cgroup;
+	int *pidfd;
+	pid_t pid;
+	int code;
+};
+
+static int make_orphan(void *argument)
+{
+	struct orphan *orphan = argument;
+
+	orphan->pid = clone_child(orphan->child, orphan->namespaces, orphan->cgroup, orphan->pidfd);
+	orphan->code = errno;
+	syscall(SYS_exit, 0);
+	return 0;
+}
+
+/*
+ * cron(8) waits, by wait(2), for one child more than it has, until there is none; with init among its children it would
+ * wait for the session to end, and the session for cron to close it. So init's parent is a process that is gone, and
+ * that wait(2) does not see, since it has no exit signal. init itself would be seen: exec gives it SIGCHLD.
+ */
+static pid_t clone_orphan(struct child *child, uint64_t namespaces, int cgroup, int *pidfd)
+{
+	struct orphan orphan = {.child = child, .namespaces = namespaces, .cgroup = cgroup, .pidfd = pidfd, .pid = -1};
+	char *stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+
+	if (stack == MAP_FAILED)
+		return -1;
+	/* Its descriptors are the caller's: init's pidfd is to be among them. */
+	pid_t parent = clone(make_orphan, stack + STACK_SIZE, CLONE_VM | CLONE_VFORK | CLONE_FILES, &orphan);
+	int code = parent < 0 ? errno : orphan.code;
+	while (parent > 0 && waitpid(parent, NULL, __WALL) < 0 && errno == EINTR)
+		;
+	munmap(stack, STACK_SIZE);
+	errno = code;
+	return orphan.pid;
+}
+
 /*
  * Of a session's namespaces, those that init is born in. The pid namespace must be the user namespace's from its birth:
  * proc could not be mounted otherwise. The others init makes itself, beside the login process that goes on: the network
@@ -171,7 +213,9 @@ static int spawn(const struct cloister_plan *plan, int init_fd, int cgroup, cons
 	                      .init_fd = init_fd,
 	                      .null = null,
 	                      .keeps_capabilities = (plan->namespaces & CLONE_NEWUSER) != 0};
-	pid_t pid = clone_child(&child, born_in(plan), cgroup, &session->pidfd);
+	/* Programs of which the plan knows no terminal: cron, atd. */
+	bool orphan = plan->privileged && plan->terminal == CLOISTER_TERMINAL_NONE;
+	pid_t pid = (orphan ? clone_orphan : clone_child)(&child, born_in(plan), cgroup, &session->pidfd);
 	int code = errno;
 	if (pid > 0)
 		session->init = pid;

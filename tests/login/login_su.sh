@@ -276,6 +276,8 @@ test_cron() {
 	want "control: nora" "$(readlink /proc/1/ns/mnt)" "$(head -n 1 /home/nora/namespace)"
 	eventually 10 grep -q iris /home/iris/namespace || fail "cron did not run iris's"
 	inside "$(head -n 1 /home/iris/namespace)" || fail "cron: not inside"
+	# cron waits by wait(2) until it has no child: with the session's init among them it would wait for ever.
+	eventually 10 logins_at_most 0 || fail "cron: the session does not end with the job"
 }
 
 run_cases "$@"
