@@ -10,8 +10,8 @@
 int cloister_init_main(void);
 
 /*
- * Before the plan: makes the namespaces that init was not born in, waits until the id maps are written, and becomes root
- * of its user namespace. 0 or -errno.
+ * Before the plan: makes the namespaces that init was not born in, waits until the id maps are written, and becomes
+ * root of its user namespace. 0 or -errno.
  */
 int cloister_init_birth(struct cloister_error *err);
 

@@ -15,6 +15,8 @@
 #define STRING(text)         #text
 #define LIBRARY_NAME(number) "libsubid.so." STRING(number)
 
+static const char library_name[] = LIBRARY_NAME(SUBID_ABI_MAJOR);
+
 typedef bool init_function(const char *program, FILE *log);
 typedef int list_function(const char *owner, struct subid_range **ranges);
 
@@ -123,42 +125,44 @@ static int ask_list(list_function *list, const char *what, const struct cloister
 	return n < 0 && code != 0 && code != ENOENT ? cloister_fail(err, code, "ids", what, "cannot read") : 0;
 }
 
-/* A function of a library, from the pointer to data that dlsym(3) has for it. */
-#define FUNCTION_OF(library, type, name)                              \
-	({                                                            \
-		union {                                               \
-			void *data;                                   \
-			type *function;                               \
-		} symbol_ = {.data = dlsym((library), STRING(name))}; \
-		symbol_.function;                                     \
-	})
+/* Fills the pointer to a function with what a library has of that name; dlsym(3) has a pointer to data. */
+static bool find_function(void *library, const char *name, void *pointer)
+{
+	void *symbol = dlsym(library, name);
+
+	memcpy(pointer, &symbol, sizeof(symbol));
+	return symbol != NULL;
+}
+
+static int ask(void *library, FILE *log, const struct cloister_account *account, uint32_t count, uint32_t *uid_base,
+               uint32_t *gid_base, struct cloister_error *err)
+{
+	init_function *init;
+	list_function *uids, *gids;
+
+	if (!find_function(library, "subid_init", &init) || !find_function(library, "subid_get_uid_ranges", &uids) ||
+	    !find_function(library, "subid_get_gid_ranges", &gids))
+		return cloister_fail(err, ELIBBAD, "ids", library_name, "has not the functions of libsubid");
+	if (!init("cloister", log))
+		return cloister_fail(err, ENOMEM, "ids", library_name, "cannot be started");
+	int r = ask_list(uids, CLOISTER_SUBUID_FILE, account, count, uid_base, err);
+	return r < 0 ? r : ask_list(gids, CLOISTER_SUBGID_FILE, account, count, gid_base, err);
+}
 
 static int ask_library(const struct cloister_account *account, uint32_t count, uint32_t *uid_base, uint32_t *gid_base,
                        struct cloister_error *err)
 {
-	static const char name[] = LIBRARY_NAME(SUBID_ABI_MAJOR);
-	/* Tells what it misses on stderr unless it is given another stream, and stderr is the login program's. */
-	FILE _cleanup_fclose_ *silence = fopen("/dev/null", "we");
-
-	if (silence == NULL)
-		return cloister_fail(err, errno, "ids", "/dev/null", "cannot open");
 	/* Never closed: the libraries behind it register what runs at exit. */
-	void *library = dlopen(name, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+	void *library = dlopen(library_name, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
 	if (library == NULL)
-		return cloister_fail(err, ELIBACC, "ids", name,
+		return cloister_fail(err, ELIBACC, "ids", library_name,
 		                     "\"subid:\" of " CLOISTER_NSSWITCH_FILE " names a source that needs it");
-	init_function *init = FUNCTION_OF(library, init_function, subid_init);
-	list_function *uids = FUNCTION_OF(library, list_function, subid_get_uid_ranges);
-	list_function *gids = FUNCTION_OF(library, list_function, subid_get_gid_ranges);
-	int r = 0;
-	if (init == NULL || uids == NULL || gids == NULL)
-		r = cloister_fail(err, ELIBBAD, "ids", name, "has not the functions of libsubid");
-	else if (!init("cloister", silence))
-		r = cloister_fail(err, ENOMEM, "ids", name, "cannot be started");
-	if (r == 0)
-		r = ask_list(uids, CLOISTER_SUBUID_FILE, account, count, uid_base, err);
-	if (r == 0)
-		r = ask_list(gids, CLOISTER_SUBGID_FILE, account, count, gid_base, err);
+	/* It tells what it misses on stderr unless it is given another stream, and stderr is the login program's. */
+	FILE *silence = fopen("/dev/null", "we");
+	int r = silence == NULL ? cloister_fail(err, errno, "ids", "/dev/null", "cannot open")
+	                        : ask(library, silence, account, count, uid_base, gid_base, err);
+	if (silence != NULL)
+		fclose(silence);
 	dlclose(library);
 	return r;
 }

@@ -64,8 +64,8 @@ login_works() {
 check_systemd_and_logind_are_there() {
 	want "pid 1" systemd "$(on root cat /proc/1/comm)"
 	want "cgroup v2" cgroup2fs "$(on root stat -fc %T /sys/fs/cgroup)"
-	want_match "controllers" 'cpu.* io .*memory.* pids' "$(on root cat $PLACE/cgroup.controllers)"
-	want "nobody in it" "" "$(on root cat $PLACE/cgroup.procs)"
+	want_match "controllers" 'cpu.* io .*memory.* pids' "$(on root cat "$PLACE/cgroup.controllers")"
+	want "nobody in it" "" "$(on root cat "$PLACE/cgroup.procs")"
 	want_match "cloister check" 'ok: iris is isolated' "$(on root cloister check iris)"
 }
 
