@@ -193,6 +193,16 @@ static int leave_network(int back, int result, struct cloister_error *err)
 	return result;
 }
 
+/*
+ * Real ids like the effective ones, or as they were. For the calling thread alone, raw: exec takes ambient capabilities
+ * from one whose real ids are others (cap_bprm_creds_from_file; before Linux 6.17 even where nothing is set-user-ID),
+ * as of su(1) when a user runs it, and of atd(8). What the effective ids allow stays the same.
+ */
+static int set_real_ids(uid_t uid, gid_t gid)
+{
+	return syscall(SYS_setresgid, gid, -1, -1) < 0 || syscall(SYS_setresuid, uid, -1, -1) < 0 ? -errno : 0;
+}
+
 static int spawn(const struct cloister_plan *plan, int init_fd, int cgroup, const int pair[2],
                  struct cloister_session *session, struct cloister_error *err)
 {
@@ -215,11 +225,18 @@ static int spawn(const struct cloister_plan *plan, int init_fd, int cgroup, cons
 	                      .keeps_capabilities = (plan->namespaces & CLONE_NEWUSER) != 0};
 	/* Programs of which the plan knows no terminal: cron, atd. */
 	bool orphan = plan->privileged && plan->terminal == CLOISTER_TERMINAL_NONE;
-	pid_t pid = (orphan ? clone_orphan : clone_child)(&child, born_in(plan), cgroup, &session->pidfd);
+	uid_t uid = getuid();
+	gid_t gid = getgid();
+	int ids = plan->privileged ? set_real_ids(geteuid(), getegid()) : 0;
+	pid_t pid =
+		ids < 0 ? -1 : (orphan ? clone_orphan : clone_child)(&child, born_in(plan), cgroup, &session->pidfd);
 	int code = errno;
 	if (pid > 0)
 		session->init = pid;
+	int restored = plan->privileged ? set_real_ids(uid, gid) : 0;
 	r = cloister_signals_release(&before);
+	if (ids < 0 || restored < 0)
+		return cloister_fail(err, ids < 0 ? -ids : -restored, "init", NULL, "cannot change the real ids");
 	if (pid < 0)
 		return cloister_fail(err, code, "namespaces", NULL, "cannot make the session's namespaces%s",
 		                     cloister_namespaces_hint(code));

@@ -27,6 +27,10 @@ want_match() {
 	grep -qE -- "$2" <<<"$3" || fail "$1: nothing matches '$2' in: $3"
 }
 
+want_no_match() {
+	! grep -qE -- "$2" <<<"$3" || fail "$1: '$2' matches in: $3"
+}
+
 eventually() {
 	local end=$((SECONDS + $1 + 1))
 	shift
@@ -133,6 +137,20 @@ check_logind() {
 	# The whole session goes with the scope: the login program is in it.
 	on root loginctl terminate-session "$session"
 	eventually 90 no_cgroups || fail "left: $(cgroups)"
+}
+
+# su(1) that a user runs, and atd(8) are root by their effective ids alone. A kernel like this one then takes more from what
+# they execute.
+check_real_ids_that_are_not_the_effective_ones() {
+	local services='/etc/pam.d/su /etc/pam.d/atd' said
+	on root "mkdir /root/kept && cp -a $services /root/kept/ && sed -i '1i auth sufficient pam_permit.so' /etc/pam.d/su &&
+		for file in $services; do echo session required pam_cloister.so >>\$file; done"
+	said=$(on nora "su iris -c 'cut -d- -f1 /run/cloister/session; id -un'" 2>&1 || true)
+	on root "cd /home/iris && setpriv --reuid iris --regid iris --init-groups sh -c \"echo 'cat /run/cloister/session >at' | at now\"" 2>&1
+	eventually 60 on root grep -q session=iris /home/iris/at || said+=" and nothing of at's: $(on root journalctl -u atd -n 5)"
+	on root "cp -a /root/kept/. /etc/pam.d/ && rm -r /root/kept /home/iris/at"
+	want_match "su" '^session=iris$' "$said"
+	want_no_match "at" 'nothing of at' "$said"
 }
 
 # The units in a user's home are the user's own commands, and systemd starts them at each login, on the host.

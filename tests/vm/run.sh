@@ -8,7 +8,7 @@ build=${B:-build}
 vm=$build/vm
 root=$vm/root
 packages=systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,linux-image-cloud-amd64,initramfs-tools,iproute2,procps
-packages+=,uidmap,login,util-linux,passwd,kmod,udev,libcap2,libseccomp2,libsubid4,libjson-c5,libarchive13,libssl3,auditd
+packages+=,uidmap,login,util-linux,passwd,kmod,udev,libcap2,libseccomp2,libsubid4,libjson-c5,libarchive13,libssl3,auditd,at
 
 [ "$(id -u)" -eq 0 ] || { echo "check-vm makes a tree of packages and needs root" >&2; exit 1; }
 
