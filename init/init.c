@@ -103,20 +103,21 @@ int cloister_init_main(void)
 {
 	struct cloister_execution execution = {.root = -1};
 	struct cloister_error err = {0};
-	sigset_t all, child;
+	sigset_t all, wanted;
 
 	prctl(PR_SET_NAME, "cloister-init");
 	fcntl(CLOISTER_CONTROL_FD, F_SETFD, FD_CLOEXEC);
 	umask(022);
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
-	sigemptyset(&child);
-	sigaddset(&child, SIGCHLD);
+	sigemptyset(&wanted);
+	sigaddset(&wanted, SIGCHLD);
+	sigaddset(&wanted, SIGTERM);
 	if (reserve_descriptors() < 0)
 		return 125;
-	int _cleanup_close_ children = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+	int _cleanup_close_ signals = signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
 
-	int r = children < 0 ? cloister_fail(&err, errno, "init", NULL, "no signalfd") : 0;
+	int r = signals < 0 ? cloister_fail(&err, errno, "init", NULL, "no signalfd") : 0;
 	if (r == 0)
 		r = cloister_init_birth(&err);
 	if (r == 0)
@@ -131,6 +132,6 @@ int cloister_init_main(void)
 	}
 	if (cloister_control_answer(CLOISTER_CONTROL_FD, &err) < 0 || r < 0)
 		return 125;
-	cloister_init_watch(children, execution.plan);
+	cloister_init_watch(signals, execution.plan);
 	return 0;
 }

@@ -16,7 +16,7 @@ int cloister_init_main(void);
 int cloister_init_birth(struct cloister_error *err);
 
 /* Until the session is over: reaps, counts the logins of a shared session and keeps the time of `linger`. */
-void cloister_init_watch(int children, const struct cloister_plan *plan);
+void cloister_init_watch(int signals, const struct cloister_plan *plan);
 
 /* The helper of network = pasta (pasta.h): arguments are the session and pasta's. */
 int cloister_pasta_main(char **argv);

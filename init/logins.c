@@ -2,10 +2,12 @@
 /*
  * What PID 1 does once the session is ready: it reaps, counts the logins, and keeps the time of `linger`. Each login
  * process holds the other end of a socket; how it ends, kill -9 included, is the end of file here. When init exits the
- * kernel kills what is left in the pid namespace.
+ * kernel kills what is left in the pid namespace. SIGTERM from outside ends the session: systemd sends it to every
+ * process of a cgroup that it stops, at a shutdown say, and waits for them all.
  */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -17,12 +19,17 @@
 #include "cloister/control.h"
 #include "init.h"
 
-enum { CHILDREN, DOOR, FIRST_LOGIN };
+enum { SIGNALS, DOOR, FIRST_LOGIN };
+
+/* Milliseconds for the session's processes to end by the SIGTERM that they were sent, too; and between two looks. */
+#define LAST_WORDS 5000
+#define LOOK_AGAIN 100
 
 struct watch {
-	struct pollfd *pollers; /* CHILDREN, DOOR, then one for each login */
+	struct pollfd *pollers; /* SIGNALS, DOOR, then one for each login */
 	size_t n, room;
-	int64_t ends; /* milliseconds of CLOCK_BOOTTIME: the session lingers until then; 0: somebody is logged in */
+	int64_t ends;    /* milliseconds of CLOCK_BOOTTIME: the session lingers until then; 0: somebody is logged in */
+	bool terminated; /* it ends at `ends`, whoever is logged in, or before that when nobody is left */
 	const struct cloister_plan *plan;
 };
 
@@ -89,7 +96,7 @@ static bool let_in(struct watch *watch)
 
 static void let_all_in(struct watch *watch)
 {
-	while (watch->plan->shared && let_in(watch))
+	while (watch->plan->shared && !watch->terminated && let_in(watch))
 		;
 }
 
@@ -100,7 +107,7 @@ static bool emptied(struct watch *watch)
 	let_all_in(watch);
 	if (logins(watch) > 0)
 		return false;
-	if (watch->plan->linger == 0)
+	if (watch->plan->linger == 0 || watch->terminated)
 		return true;
 	watch->ends = watch->plan->linger == CLOISTER_PLAN_LINGER_FOREVER ? INT64_MAX
 	                                                                  : now() + watch->plan->linger * INT64_C(1000);
@@ -131,21 +138,37 @@ static bool serve_login(struct watch *watch, size_t i)
 	return end;
 }
 
-static bool serve_children(const struct watch *watch)
+static bool serve_signal(struct watch *watch)
 {
-	struct signalfd_siginfo info;
+	struct signalfd_siginfo info = {0};
 
-	if (read(watch->pollers[CHILDREN].fd, &info, sizeof(info)) < 0 && errno != EAGAIN && errno != EINTR)
+	if (read(watch->pollers[SIGNALS].fd, &info, sizeof(info)) < 0 && errno != EAGAIN && errno != EINTR)
 		return false;
 	while (waitpid(-1, NULL, WNOHANG) > 0)
 		;
+	/* A sender inside has a number here. */
+	if (info.ssi_signo == SIGTERM && info.ssi_pid == 0 && !watch->terminated) {
+		watch->terminated = true;
+		watch->pollers[DOOR].fd = -1;
+		watch->ends = now() + LAST_WORDS;
+	}
 	return true;
+}
+
+/* Whether the time of the session is over. */
+static bool over(const struct watch *watch)
+{
+	if (watch->ends == 0)
+		return false;
+	return now() >= watch->ends || (watch->terminated && kill(-1, 0) < 0 && errno == ESRCH);
 }
 
 static int time_left(const struct watch *watch)
 {
 	if (watch->ends == 0 || watch->ends == INT64_MAX)
 		return -1;
+	if (watch->terminated)
+		return LOOK_AGAIN;
 	int64_t left = watch->ends - now();
 	return left <= 0 ? 0 : left > INT32_MAX ? INT32_MAX : (int)left;
 }
@@ -155,7 +178,7 @@ static void serve(struct watch *watch)
 	for (;;) {
 		if (poll(watch->pollers, watch->n, time_left(watch)) < 0 && errno != EINTR)
 			return;
-		if (watch->pollers[CHILDREN].revents != 0 && !serve_children(watch))
+		if (watch->pollers[SIGNALS].revents != 0 && !serve_signal(watch))
 			return;
 		/* From the end, since the last one takes the place of one that is forgotten. */
 		for (size_t i = watch->n; i-- > FIRST_LOGIN;) {
@@ -163,12 +186,12 @@ static void serve(struct watch *watch)
 				return;
 		}
 		let_all_in(watch);
-		if (watch->ends != 0 && now() >= watch->ends)
+		if (over(watch))
 			return;
 	}
 }
 
-void cloister_init_watch(int children, const struct cloister_plan *plan)
+void cloister_init_watch(int signals, const struct cloister_plan *plan)
 {
 	struct watch watch = {.plan = plan};
 	struct rlimit files;
@@ -178,7 +201,7 @@ void cloister_init_watch(int children, const struct cloister_plan *plan)
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
-	if (add(&watch, children) == 0 && add(&watch, plan->shared ? CLOISTER_DOOR_INNER_FD : -1) == 0 &&
+	if (add(&watch, signals) == 0 && add(&watch, plan->shared ? CLOISTER_DOOR_INNER_FD : -1) == 0 &&
 	    add(&watch, CLOISTER_CONTROL_FD) == 0)
 		serve(&watch);
 	free(watch.pollers);

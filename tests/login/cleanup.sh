@@ -64,6 +64,36 @@ test_client_killed() {
 	snapshot_same
 }
 
+# systemd sends it to all of a cgroup that it stops, init among them, and waits for each, 90 s if need be.
+test_terminated_from_outside() {
+	session
+	kill -TERM "$INIT" "$SHELL_PID" "$(pgrep -u iris -f '^sleep 1000')"
+	eventually 3 processes_gone || fail "init waits for nobody"
+	snapshot_same
+	# Who does not mind is killed, but has some seconds.
+	snapshot_before
+	client iris 'trap "" TERM; while :; do sleep 0.2; done'
+	eventually 10 pgrep -x cloister-init || fail "no session"
+	INIT=$(pgrep -x cloister-init)
+	eventually 5 pgrep -u iris -x sleep || fail "no loop"
+	kill -TERM "$INIT"
+	sleep 2
+	pgrep -x cloister-init >/dev/null || fail "no time was given"
+	eventually 10 processes_gone || fail "init waits for ever"
+	snapshot_same
+}
+
+processes_gone() {
+	! pgrep -x cloister-init && ! pgrep -u iris
+}
+
+# Only from outside.
+test_not_terminated_from_inside() {
+	rootfs_make /opt/rootfs/busybox
+	isolate iris 'rootfs = /opt/rootfs/busybox' 'users = root'
+	want "it goes on" on "$(on iris 'kill -TERM 1; sleep 7; echo on')"
+}
+
 # Nobody is there to take the registry's entry away: the next login does.
 test_monitor_killed() {
 	session
