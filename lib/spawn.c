@@ -195,8 +195,8 @@ static int leave_network(int back, int result, struct cloister_error *err)
 
 /*
  * Real ids like the effective ones, or as they were. For the calling thread alone, raw: exec takes ambient capabilities
- * from one whose real ids are others (cap_bprm_creds_from_file; before Linux 6.17 even where nothing is set-user-ID),
- * as of su(1) when a user runs it, and of atd(8). What the effective ids allow stays the same.
+ * from one whose real ids are others (cap_bprm_creds_from_file; Linux 6.1 does, even where nothing is set-user-ID, 6.18
+ * does not), as of su(1) when a user runs it, and of atd(8). What the effective ids allow stays the same.
  */
 static int set_real_ids(uid_t uid, gid_t gid)
 {
