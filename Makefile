@@ -197,12 +197,12 @@ check-long: needs-check
 	@LONG=1 tests/run.sh 'exhaustion.*'
 	@LONG=1 tests/run.sh 'faults.*'
 
-# A virtual machine with systemd and cgroup v2. The first time makes a tree of packages (some minutes), which is kept
+# A virtual machine with systemd, cgroup v2 and the Debian packages. The first time makes a tree (some minutes), which is kept
 # in $(B)/vm.
 .PHONY: check-vm
 check-vm:
-	@tests/lib/needs.sh build vm
-	@$(MAKE) --no-print-directory all
+	@tests/lib/needs.sh build vm deb
+	@$(MAKE) --no-print-directory -s deb >/dev/null
 	@B=$(B) tests/vm/run.sh
 
 # Debian packages, in $(B)/deb; from what git knows, so that nothing of this checkout gets into them.

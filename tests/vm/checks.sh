@@ -40,17 +40,33 @@ eventually() {
 	done
 }
 
-# stay USER: a session that stays until 3 is closed.
+# stay USER: a session that says what it is told, until it is told to end.
 CLIENTS=()
+declare -A CLIENT_OF TALK_TO
 stay() {
-	local fifo=$VM_DIR/stay.$RANDOM
+	local fifo=$VM_DIR/stay.$RANDOM talk
 	mkfifo "$fifo"
 	# For reading, too: an open(2) of one end alone would wait for the other.
-	exec 3<>"$fifo"
-	: >"$VM_DIR/stay.out"
-	"${VM_SSH[@]}" "$1@127.0.0.1" 'echo ready; exec cat' <"$fifo" >"$VM_DIR/stay.out" 2>&1 3>&- &
+	exec {talk}<>"$fifo"
+	: >"$VM_DIR/stay.$1"
+	"${VM_SSH[@]}" "$1@127.0.0.1" 'echo ready; exec sed -u "/^end$/q"' <"$fifo" >"$VM_DIR/stay.$1" 2>&1 &
 	CLIENTS+=("$!")
-	eventually 60 grep -q ready "$VM_DIR/stay.out" || fail "no session of $1: $(cat "$VM_DIR/stay.out")"
+	CLIENT_OF[$1]=$!
+	TALK_TO[$1]=$talk
+	eventually 60 grep -q ready "$VM_DIR/stay.$1" || fail "no session of $1: $(cat "$VM_DIR/stay.$1")"
+}
+
+# goes_on USER TEXT: the command of the session that stays still answers.
+goes_on() {
+	echo "$2" >&"${TALK_TO[$1]}"
+	eventually 30 grep -qx "$2" "$VM_DIR/stay.$1" || fail "the session of $1 is gone: $2"
+}
+
+leave() {
+	local status=0
+	echo end >&"${TALK_TO[$1]}"
+	wait "${CLIENT_OF[$1]}" || status=$?
+	want "$1's command at logout" 0 "$status"
 }
 
 cgroups() {
@@ -86,7 +102,7 @@ check_limits_are_set() {
 	want "namespace" "0::/" "$(on iris cat /proc/self/cgroup | tail -n 1)"
 	want "rlimits" "200 300" "$(on iris 'echo $(ulimit -Sn) $(ulimit -Hn)')"
 	# Every process of the session, and none of the login program's.
-	want "processes" "cat cloister-init sshd" \
+	want "processes" "cloister-init sed sshd" \
 		"$(on root "ps -o comm= -p \$(paste -sd, $PLACE/iris-*/cgroup.procs)" | sort | paste -sd ' ')"
 }
 
@@ -161,22 +177,69 @@ check_systemd_starts_nothing_of_the_users_on_the_host() {
 		printf "[Service]\nType=oneshot\nExecStart=/bin/sh -c \"readlink /proc/self/ns/mnt >%%h/ran\"\n" >$d/ran.service
 		ln -sf ../ran.service $d/default.target.wants/'
 	# Debian 12 has it in /usr/lib/pam.d, which a file in /etc/pam.d takes the place of.
-	on root "[ -e $line ] || cp /usr/lib/pam.d/systemd-user $line; sed -i /pam_cloister/d $line; systemctl stop user@$uid; rm -f /home/iris/ran"
+	on root "sed 's/^@include common-session.*/session required pam_unix.so/' /usr/lib/pam.d/systemd-user >$line
+		systemctl stop user@$uid; rm -f /home/iris/ran"
 	stay iris
 	eventually 60 on root test -s /home/iris/ran || fail "control: the unit does not run at all"
 	want_match "control: check names it" 'warning: the PAM service systemd-user' "$(on root cloister check iris)"
-	kill "${CLIENTS[@]}"
-	on root "echo 'session required pam_cloister.so' >>$line; systemctl stop user@$uid; rm -f /home/iris/ran"
+	leave iris
+	# As Debian has it, with the profile.
+	on root "rm $line; systemctl stop user@$uid; rm -f /home/iris/ran"
+	want "check is content" "" "$(on root cloister check iris | grep systemd-user | grep -v ^ok:)"
 	stay iris
-	on root "systemctl start user@$uid; systemctl is-active user@$uid" || true
-	sleep 5
-	if on root test -s /home/iris/ran; then
-		[ "$(on root cat /home/iris/ran)" != "$(on root readlink /proc/1/ns/mnt)" ] || fail "it ran on the host"
-	fi
-	on root "journalctl -q -b -u user@$uid | tail -n 3" >&2
+	# It returns when the manager is ready, or has failed. In a session it may not run as a manager has to.
+	on root "systemctl start user@$uid" && fail "there is a manager of iris's"
+	want "it has failed" failed "$(on root systemctl is-failed "user@$uid")"
+	want_match "in a session" 'session iris-.* started.* service="systemd-user"' "$(on root journalctl -q -b -u "user@$uid")"
+	! on root test -e /home/iris/ran || fail "the unit ran: $(on root cat /home/iris/ran)"
 	login_works nora || fail "nora"
 	want "nora has a manager" active "$(on nora 'systemctl is-active user@$(id -u)')"
 	on iris 'rm -r .config/systemd'
+}
+
+# Debian's own PAM files and daemons, with the profile alone: everything by which a user's command can be run.
+# shellcheck disable=SC2016 # for the user's shell
+check_the_profile_contains_every_service() {
+	local user way said='cat /proc/1/comm; id -un'
+	on root "for user in iris nora; do rm -f /home/\$user/by.*
+		echo '* * * * * (cat /proc/1/comm; id -un) >by.cron' | crontab -u \$user -
+		echo 'cd; ($said) >by.at' | setpriv --reuid \$user --regid \$user --init-groups env HOME=/home/\$user sh -c 'cd; at now'
+		su -l \$user -c '($said) >by.su'; sudo -iu \$user sh -c '($said) >by.sudo'
+		done" || true
+	for user in iris nora; do
+		on "$user" "($said) >by.ssh"
+		at_the_console "$user" "($said) >by.login"
+	done
+	for way in ssh su sudo login at cron; do
+		eventually 150 on root "grep -qx iris /home/iris/by.$way && grep -qx nora /home/nora/by.$way" || fail "$way runs nothing"
+		want "$way of iris" "cloister-init iris" "$(on root cat "/home/iris/by.$way" | paste -sd ' ')"
+		want "control: $way of nora" "systemd nora" "$(on root cat "/home/nora/by.$way" | paste -sd ' ')"
+	done
+	on root 'crontab -r -u iris; crontab -r -u nora; rm /home/*/by.*'
+	eventually 60 no_cgroups || fail "left: $(cgroups)"
+}
+
+two_prompts() {
+	[ "$(grep -ao 'vm login: ' "$1" | wc -l)" -ge 2 ]
+}
+
+# at_the_console USER COMMAND: name and password typed at the second serial line, where getty and login(1) are.
+at_the_console() {
+	local said=$VM_DIR/console.$1 reader
+	cat "$VM_DIR/tty.out" >"$said" &
+	reader=$!
+	CLIENTS+=("$reader")
+	on root "echo $1:word-of-$1 | chpasswd; systemctl restart serial-getty@ttyS1"
+	eventually 60 grep -aq 'vm login: ' "$said" || fail "no getty: $(cat "$said")"
+	printf '%s\r' "$1" >"$VM_DIR/tty.in"
+	eventually 60 grep -aq 'Password: ' "$said" || fail "login asks for no password: $(cat "$said")"
+	printf '%s\r' "word-of-$1" >"$VM_DIR/tty.in"
+	eventually 60 grep -aq "$1@vm:" "$said" || fail "no shell: $(cat "$said")"
+	printf '%s; exit\r' "$2" >"$VM_DIR/tty.in"
+	# getty is there again: nothing more comes that another reader could take for its own.
+	eventually 60 two_prompts "$said" || fail "no logout: $(cat "$said")"
+	on root "systemctl stop serial-getty@ttyS1; usermod -p '*' $1"
+	kill "$reader"
 }
 
 check_removed_at_the_end() {
@@ -205,10 +268,24 @@ check_daemon_reload_keeps_limits() {
 check_restart_of_sshd_with_a_live_session() {
 	stay iris
 	on root systemctl restart ssh
-	echo still there >&3
-	eventually 20 grep -q "still there" "$VM_DIR/stay.out" || fail "the session is gone"
+	goes_on iris "still there"
 	login_works iris || fail "iris"
 	login_works nora || fail "nora"
+}
+
+# Whatever is written there, root gets in, and can mend it.
+check_a_wrong_configuration_never_locks_root_out() {
+	local wrong
+	for wrong in 'rootfs = /srv/gone.erofs' 'isolated = perhaps'; do
+		on root "printf '[default]\nisolate = yes\n$wrong\n' >/etc/cloister/cloister.conf.d/wrong.conf"
+		! login_works nora || fail "nora gets in with: $wrong"
+		! login_works ivan || fail "ivan gets in with: $wrong"
+		login_works root || fail "root is locked out with: $wrong"
+		want "su with: $wrong" works "$(on root su -l root -c '"echo works"')"
+	done
+	on root rm /etc/cloister/cloister.conf.d/wrong.conf
+	login_works nora || fail "nora"
+	login_works ivan || fail "ivan"
 }
 
 check_refused_without_the_unit() {
@@ -263,8 +340,171 @@ check_log_of_auditd() {
 	want_match "end" "virt=cloister op=stop reason=logout vm=$id .*res=success" "$(cat "$VM_DIR/records")"
 }
 
+# What users have there, and Cloister beside it: not what is in it.
+states() {
+	on root 'find /var/lib/cloister -name upper -prune -print -o -print | sort'
+}
+
+sessions() {
+	on root 'for file in /run/cloister/sessions/*; do [ ! -e "$file" ] || basename "$file"; done | sed s/-[^-]*$// | sort -u | paste -sd " "'
+}
+
+there_are() {
+	[ "$(sessions)" = "$1" ]
+}
+
+inits_are() {
+	[ "$(on root 'pgrep -xc cloister-init')" = "$1" ]
+}
+
+nothing_of_sessions() {
+	[ -z "$(on root 'pgrep -x cloister-init; find /run/cloister/sessions /run/cloister/logins -type f')" ] && no_cgroups
+}
+
+restarted() {
+	local now
+	now=$(VM_TIMEOUT=30 on root cat /proc/sys/kernel/random/boot_id) && [ -n "$now" ] && [ "$now" != "$1" ]
+}
+
+check_reboot_with_sessions_that_linger() {
+	local boot states up down
+	on root 'cloister kill lena; cloister kill lars' || true
+	on iris true
+	on lena 'echo kept >/var/tmp/kept; echo gone >/tmp/gone'
+	on lars true
+	eventually 60 there_are "lars lena" || fail "they do not linger: $(sessions)"
+	states=$(states)
+	stay iris
+	want "control: sessions" "iris lars lena" "$(sessions)"
+	boot=$(on root cat /proc/sys/kernel/random/boot_id)
+	up=$(on root cut -d. -f1 /proc/uptime)
+	on root systemctl reboot || true
+	eventually "${VM_BOOT:-600}" restarted "$boot" || fail "it does not come back"
+	eventually 120 on root 'systemctl is-system-running --wait' || true
+	# systemd waits 90 s for who does not mind SIGTERM.
+	down=$(sed -nE 's/.*\[ *([0-9]+)\.[0-9]+\] reboot: Restarting.*/\1/p' "$VM_DIR/console" | tail -n 1)
+	[ $((down - up)) -lt 75 ] || fail "the shutdown had to wait: $((down - up)) s"
+	echo "# down in $((down - up)) s" >&2
+	want "the registry" "" "$(on root 'find /run/cloister -type f')"
+	want "cgroups" "" "$(cgroups)"
+	want "kept, and gone" "kept" "$(on lena 'cat /var/tmp/kept; cat /tmp/gone 2>/dev/null; true')"
+	login_works iris || fail "iris"
+	login_works lars || fail "lars"
+	want "the states are as they were" "$states" "$(states)"
+	eventually 60 there_are "lars lena" || fail "they do not linger again: $(sessions)"
+	on root 'cloister kill lena; cloister kill lars'
+	eventually 60 nothing_of_sessions || fail "left: $(sessions) $(cgroups)"
+}
+
+version() {
+	on root "dpkg-query -W -f '\${Version} ' cloister libpam-cloister"
+}
+
+# Sessions go on with the files they were started with, new logins have the new ones, and both can be in one session.
+check_upgrade_while_logged_in() {
+	local module='stat -c %i /lib/x86_64-linux-gnu/security/pam_cloister.so' before user id
+	before=$(on root "$module")
+	on lars 'echo lars >/tmp/mark'
+	stay iris
+	stay lena
+	on lena 'echo lena >/tmp/mark'
+	VM_TIMEOUT=300 on root 'dpkg -i /root/packages/next/*.deb' || fail "dpkg -i"
+	want_match "control: another version" '^[^ ]*\+next [^ ]*\+next $' "$(version)"
+	[ "$(on root "$module")" != "$before" ] || fail "control: the module is the old file"
+	want "control: every session has the old init" "$(on root pgrep -xc cloister-init)" \
+		"$(on root 'for p in $(pgrep -x cloister-init); do readlink /proc/$p/exe; done | grep -c deleted')"
+	goes_on iris "after the upgrade"
+	goes_on lena "after the upgrade"
+	goes_on iris "once more"
+	want "iris's limits" "134217728 40" "$(on root "cd $PLACE/iris-* && cat memory.max pids.max" | paste -sd ' ')"
+	want "a second login to the session from before" lena "$(on lena cat /tmp/mark)"
+	want "a login to the one that lingers" lars "$(on lars cat /tmp/mark)"
+	# By its id: the user manager that logind starts has a session of its own.
+	id=$(on lena sed -n s/^session=//p /run/cloister/session)
+	want "the new tools in the old session" lena "$(on root cloister enter "$id" -- cat /tmp/mark)"
+	for user in iris ivan; do
+		want "a new session of $user" cloister-init "$(on "$user" cat /proc/1/comm)"
+	done
+	login_works nora || fail "nora"
+	leave iris
+	leave lena
+	eventually 60 there_are "lars lena" || fail "left: $(sessions)"
+	on root 'cloister kill lena; cloister kill lars'
+	eventually 60 nothing_of_sessions || fail "left: $(sessions) $(cgroups)"
+	want "a session of the new version" lena "$(on lena 'echo lena >/tmp/new; cat /tmp/new')"
+	on root cloister kill lena
+}
+
+gone() {
+	! kill -0 "$1"
+}
+
+# Removed, purged, and installed again: what is left at each step, and that everybody can log in all the time.
+# shellcheck disable=SC2016 # for the shell in the machine
+check_removal_while_logged_in() {
+	local user changed
+	stay iris
+	stay ivan
+	stay nora
+	on lars true
+	on root 'nohup sh -c "while [ ! -e /run/enough ]; do for user in root nora; do su -l \$user -c true || echo \$user is refused; done; echo round
+		done" >/run/logins 2>&1 </dev/null &'
+	VM_TIMEOUT=300 on root 'DEBIAN_FRONTEND=noninteractive apt-get -y remove cloister libpam-cloister' || fail "apt-get remove"
+	on root touch /run/enough
+	want "who was refused meanwhile" "" "$(on root 'grep -vx round /run/logins')"
+	want_match "control: somebody logged in" round "$(on root cat /run/logins)"
+	want "the module" "" "$(on root 'ls /lib/*/security | grep cloister; true')"
+	want "the lines" "" "$(on root 'grep -rl pam_cloister /etc/pam.d; true')"
+	changed=$(on root 'stat -c %.9Y /etc/pam.d/common-session /lib/x86_64-linux-gnu/security' | paste -sd ' ')
+	want "the line is gone before the module: $changed" "$changed" "$(tr ' ' '\n' <<<"$changed" | sort -n | paste -sd ' ')"
+	# Sessions, with limits and without, go on until their users leave.
+	goes_on iris "after the removal"
+	goes_on ivan "after the removal"
+	goes_on nora "after the removal"
+	for user in root nora ivan iris; do
+		want "a login of $user" systemd "$(on "$user" cat /proc/1/comm)"
+	done
+	leave ivan
+	leave iris
+	eventually 60 no_cgroups || fail "left: $(cgroups)"
+	eventually 60 there_are lars || fail "more than lars's session is left: $(sessions)"
+	# One that lingers has nobody to end it but root; the unit goes on, too.
+	on root 'pkill -TERM -x cloister-init; systemctl stop cloister-sessions'
+	eventually 60 inits_are 0 || fail "lars's session is left"
+	want "mounts" "" "$(on root 'grep cloister /proc/self/mounts; true')"
+	on root rm -r /etc/cloister/cloister.conf.d/vm.conf
+	VM_TIMEOUT=300 on root 'DEBIAN_FRONTEND=noninteractive apt-get -y purge cloister libpam-cloister' || fail "apt-get purge"
+	on root 'cd / && sha256sum --quiet -c /root/packages/before' || fail "files are not as before"
+	# What users had changed is theirs.
+	want "what is left" "/var/lib/cloister /var/lib/cloister/users" "$(on root 'cd /; find etc usr var/lib | sort | comm -13 /root/packages/names - |
+		grep -i cloister | grep -v ^var/lib/cloister/users/ | sed s,^,/,' | paste -sd ' ')"
+	want "names" "" "$(on root 'find /run /etc /usr /opt /srv -iname "*cloister*"')"
+	login_works root || fail "root"
+	login_works nora || fail "nora"
+	VM_TIMEOUT=300 on root 'mkdir -p /etc/cloister/cloister.conf.d; printf "[user:ivan]\nisolate = yes\n" >/etc/cloister/cloister.conf.d/vm.conf
+		dpkg -i /root/packages/now/*.deb && pam-auth-update --enable cloister' || fail "dpkg -i"
+	want "ivan, installed again" cloister-init "$(on ivan cat /proc/1/comm)"
+}
+
+denials() {
+	on root 'cat /var/log/audit/audit.log* | grep -a "apparmor=\"DENIED\""; journalctl -q -k | grep "apparmor=\"DENIED\""; true'
+}
+
+check_apparmor_has_denied_nothing() {
+	local denied
+	want "AppArmor" Y "$(on root cat /sys/module/apparmor/parameters/enabled)"
+	denied=$(denials)
+	want "denials" "" "$denied"
+	on root 'cp /bin/true /usr/local/bin/control; echo "profile control /usr/local/bin/control { }" | apparmor_parser -r
+		/usr/local/bin/control' && fail "control: it is not confined"
+	eventually 30 denied || fail "control: the denial is not recorded"
+}
+
+denied() {
+	[ -n "$(denials)" ]
+}
+
 check_ends() {
-	exec 3>&-
 	[ ${#CLIENTS[@]} -eq 0 ] || kill "${CLIENTS[@]}" 2>/dev/null || true
 	wait
 }

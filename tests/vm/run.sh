@@ -1,6 +1,7 @@
 #!/bin/bash
-# `make check-vm`: a Debian 12 with systemd, logind and OpenSSH under QEMU, with this build installed (make install), and
-# tests/vm/checks.sh run against it through ssh. The tree of packages is kept in build/vm; nothing else is left.
+# `make check-vm`: a Debian 12 with systemd, logind, OpenSSH, cron, AppArmor and auditd under QEMU, with the Debian packages of this
+# build (make deb) and their PAM profile, and tests/vm/checks.sh run against it through ssh. The tree of packages is kept in
+# build/vm; nothing else is left.
 set -eu
 cd -- "$(dirname -- "$0")/../.."
 
@@ -8,7 +9,9 @@ build=${B:-build}
 vm=$build/vm
 root=$vm/root
 packages=systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,linux-image-cloud-amd64,initramfs-tools,iproute2,procps
-packages+=,uidmap,login,util-linux,passwd,kmod,udev,libcap2,libseccomp2,libsubid4,libjson-c5,libarchive13,libssl3,auditd,at
+packages+=,uidmap,login,util-linux,passwd,kmod,udev,libcap2,libseccomp2,libsubid4,libjson-c5,libarchive13,libssl3,libaudit1
+packages+=,libpam-runtime,auditd,apparmor,cron,at,sudo
+users="iris ivan lars lena nora"
 
 [ "$(id -u)" -eq 0 ] || { echo "check-vm makes a tree of packages and needs root" >&2; exit 1; }
 
@@ -21,33 +24,50 @@ make_tree() {
 	mmdebstrap --quiet --variant=minbase --aptopt='Acquire::Check-Valid-Until "false"' --include="$packages" \
 		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
 		--dpkgopt='path-exclude=/usr/share/locale/*' bookworm "$root"
-	local user
-	for user in iris ivan nora; do
-		chroot "$root" useradd -m -s /bin/bash -p '*' "$user"
-	done
 	echo "$packages" >"$vm/packages"
+}
+
+in_root() {
+	chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root DEBIAN_FRONTEND=noninteractive "$@"
+}
+
+# The packages of this build, and the same with a higher version.
+put_packages() {
+	local place=$root/root/packages file
+	rm -rf "$place"
+	mkdir -p "$place/now" "$place/next"
+	cp "$build"/deb/libpam-cloister_*.deb "$build"/deb/cloister_*.deb "$place/now/"
+	for file in "$place"/now/*.deb; do
+		dpkg-deb -R "$file" "$run/unpacked"
+		sed -i -E 's/^(Version: .*)$/\1+next/; s/(libpam-cloister \(= [^)]+)\)/\1+next)/' "$run/unpacked/DEBIAN/control"
+		dpkg-deb --root-owner-group -Zgzip -b "$run/unpacked" "$place/next/" >/dev/null
+		rm -r "$run/unpacked"
+	done
 }
 
 # Everything that is this test's, anew each time.
 install_build() {
-	local user
-	make -s install DESTDIR="$(readlink -f "$root")" B="$build" >/dev/null
+	local user home
+	rm -rf "$root/etc/cloister/cloister.conf.d"
+	in_root dpkg -P cloister libpam-cloister >/dev/null 2>&1
+	put_packages
+	(cd "$root" && sha256sum etc/shells etc/pam.d/*) >"$root/root/packages/before"
+	(cd "$root" && find etc usr var/lib | sort) >"$root/root/packages/names"
+	in_root sh -c 'dpkg -i /root/packages/now/*.deb && pam-auth-update --enable cloister' >"$run/install" 2>&1 ||
+		{ cat "$run/install"; return 1; }
+	cp -r tests/vm/etc/. "$root/etc/"
+	chown -R root: "$root/etc/cloister" "$root/etc/systemd"
+	in_root systemctl --quiet enable cloister-sessions systemd-networkd
 	[ -e "$vm/key" ] || ssh-keygen -q -t ed25519 -N '' -C check-vm -f "$vm/key"
-	for user in root iris ivan nora; do
-		local home=$root/home/$user
+	for user in root $users; do
+		home=$root/home/$user
 		[ "$user" != root ] || home=$root/root
+		[ -d "$home" ] || in_root useradd -m -s /bin/bash -p '*' "$user"
 		mkdir -p "$home/.ssh"
 		chmod 0700 "$home/.ssh"
 		cp "$vm/key.pub" "$home/.ssh/authorized_keys"
-		[ "$user" = root ] || chroot "$root" chown -R "$user:" "/home/$user"
+		[ "$user" = root ] || in_root chown -R "$user:" "/home/$user"
 	done
-	cp -r tests/vm/etc/. "$root/etc/"
-	chown -R root: "$root/etc/cloister" "$root/etc/systemd"
-	grep -q pam_cloister "$root/etc/pam.d/sshd" || echo 'session required pam_cloister.so' >>"$root/etc/pam.d/sshd"
-	ln -sfn /usr/lib/systemd/system/cloister-sessions.service \
-		"$root/etc/systemd/system/multi-user.target.wants/cloister-sessions.service"
-	ln -sfn /usr/lib/systemd/system/systemd-networkd.service \
-		"$root/etc/systemd/system/multi-user.target.wants/systemd-networkd.service"
 	echo vm >"$root/etc/hostname"
 }
 
@@ -81,9 +101,11 @@ run=$(mktemp -d "${TMPDIR:-/tmp}/cloister-vm.XXXXXX")
 install_build
 make_disk
 VM_PORT=$(free_port)
+# The second serial line is a terminal to log in at; what is typed there goes into tty.in.
+mkfifo "$run/tty.in" "$run/tty.out"
 # Emulated, since a /dev/kvm that is there does not always boot a guest (in a virtual machine, say). VM_ACCEL=kvm is faster.
 accel=${VM_ACCEL:-tcg,thread=multi}
-qemu-system-x86_64 -accel "$accel" -smp 2 -m 1024 -nographic -no-reboot -nodefaults -serial "file:$run/console" \
+qemu-system-x86_64 -accel "$accel" -smp 2 -m 1024 -nographic -nodefaults -serial "file:$run/console" -serial "pipe:$run/tty" \
 	-kernel "$root"/boot/vmlinuz-*-cloud-amd64 -initrd "$root"/boot/initrd.img-*-cloud-amd64 \
 	-append "root=/dev/vda rw console=ttyS0 net.ifnames=0 audit=1 quiet" \
 	-drive "file=$run/disk,format=raw,if=virtio,cache=unsafe" \
