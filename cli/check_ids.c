@@ -9,13 +9,9 @@
 /* An id that is the same inside and outside is the user's own, or a group of theirs. */
 static bool is_shifted(const struct cloister_id_map *map, uint32_t id)
 {
-	for (size_t i = 0; i < map->n; i++) {
-		const struct cloister_id_extent *extent = &map->extents[i];
+	uint32_t inside = cloister_id_map_inside(map, id);
 
-		if (extent->inside != extent->outside && id >= extent->outside && id - extent->outside < extent->count)
-			return true;
-	}
-	return false;
+	return inside != UINT32_MAX && inside != id;
 }
 
 static void find(const char *kind, const char *name, uint32_t id, struct cli_findings *findings)

@@ -10,15 +10,6 @@
 #include "cloister/path.h"
 #include "findings.h"
 
-static bool is_mapped(const struct cloister_id_map *map, uint32_t outside)
-{
-	for (size_t i = 0; i < map->n; i++) {
-		if (outside >= map->extents[i].outside && outside - map->extents[i].outside < map->extents[i].count)
-			return true;
-	}
-	return false;
-}
-
 /* A row that needs a place of the rootfs; what is optional is left out where there is none. */
 static bool is_mount(const struct cloister_row *row)
 {
@@ -55,7 +46,8 @@ static bool can_be_made(const struct cloister_plan *plan, int root, const char *
 			cloister_path_open_inside(root, *copy != '\0' ? copy : "/", O_PATH | O_DIRECTORY);
 
 		if (fd >= 0 && fstat(fd, &st) == 0)
-			return (is_mapped(&plan->uid_map, st.st_uid) && is_mapped(&plan->gid_map, st.st_gid)) ||
+			return (cloister_id_map_inside(&plan->uid_map, st.st_uid) != UINT32_MAX &&
+			        cloister_id_map_inside(&plan->gid_map, st.st_gid) != UINT32_MAX) ||
 			       (st.st_mode & S_IWOTH) != 0;
 	}
 	return false;

@@ -22,6 +22,14 @@ static struct json_object *json_text_or_null(const char *text)
 	return text != NULL && *text != '\0' ? cli_json_text(text, &is_text) : NULL;
 }
 
+/* NULL without memory. The caller frees it. */
+static char *__attribute__((format(printf, 1, 0))) format_text(const char *format, va_list args)
+{
+	char *text = NULL;
+
+	return vasprintf(&text, format, args) < 0 ? NULL : text;
+}
+
 static void add(struct cli_findings *findings, enum cli_severity severity, const char *what, const char *where,
                 const char *text)
 {
@@ -45,12 +53,10 @@ static void add(struct cli_findings *findings, enum cli_severity severity, const
 void cli_find(struct cli_findings *findings, enum cli_severity severity, const char *what, const char *where,
               const char *format, ...)
 {
-	char _cleanup_free_ *text = NULL;
 	va_list args;
 
 	va_start(args, format);
-	if (vasprintf(&text, format, args) < 0)
-		text = NULL;
+	char _cleanup_free_ *text = format_text(format, args);
 	va_end(args);
 	/* Even without memory for its text it counts. */
 	add(findings, severity, what, where, text != NULL ? text : what);
@@ -67,42 +73,34 @@ void cli_find_error(struct cli_findings *findings, const char *what, const struc
 		cli_find(findings, CLI_ERROR, what, err->path, "%s: %s", what, line);
 }
 
-static void print_lines(const char *text)
+/* True when the text is in its place in the text form: below its finding, and not in a document. */
+static bool print_below(const struct cli_findings *findings, const char *text)
 {
+	if (findings->list != NULL)
+		return false;
 	for (const char *at = text; *at != '\0'; at += strcspn(at, "\n"), at += *at == '\n')
 		printf("%*s%.*s\n", MARGIN, "", (int)strcspn(at, "\n"), at);
+	return true;
 }
 
 void cli_find_detail(struct cli_findings *findings, const char *format, ...)
 {
-	char _cleanup_free_ *text = NULL;
 	va_list args;
 
 	va_start(args, format);
-	if (vasprintf(&text, format, args) < 0)
-		text = NULL;
+	char _cleanup_free_ *text = format_text(format, args);
 	va_end(args);
-	if (text == NULL)
-		return;
-	if (findings->list == NULL)
-		print_lines(text);
-	else
+	if (text != NULL && !print_below(findings, text))
 		json_object_array_add(json_object_object_get(findings->last, "details"), json_text_or_null(text));
 }
 
 void cli_find_advice(struct cli_findings *findings, const char *format, ...)
 {
-	char _cleanup_free_ *text = NULL;
 	va_list args;
 
 	va_start(args, format);
-	if (vasprintf(&text, format, args) < 0)
-		text = NULL;
+	char _cleanup_free_ *text = format_text(format, args);
 	va_end(args);
-	if (text == NULL)
-		return;
-	if (findings->list == NULL)
-		print_lines(text);
-	else
+	if (text != NULL && !print_below(findings, text))
 		json_object_object_add(findings->last, "advice", json_text_or_null(text));
 }

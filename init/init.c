@@ -130,6 +130,9 @@ int cloister_init_main(void)
 		if (r < 0)
 			cloister_fail(&err, -r, "init", "/dev/null", "cannot use the session's own");
 	}
+	/* What a step has passed over is no failure. */
+	if (r == 0)
+		err = (struct cloister_error){0};
 	if (cloister_control_answer(CLOISTER_CONTROL_FD, &err) < 0 || r < 0)
 		return 125;
 	cloister_init_watch(signals, execution.plan);

@@ -110,12 +110,8 @@ int cloister_carry_copy(struct cloister_execution *execution, const struct clois
 		if (n < 0)
 			return fail(row, errno, "cannot read the host's", err);
 	}
-	struct cloister_error why = {0};
-	int r = cloister_carry_made(execution, row, text, length, &why);
+	int r = cloister_carry_made(execution, row, text, length, err);
 	/* A rootfs that is read-only, or (writable = direct) not the user's, cannot be given the file; a name more or
 	 * less is no reason to keep people out. */
-	if (r == 0 || r == -EROFS || r == -EACCES)
-		return 0;
-	*err = why;
-	return r;
+	return r == -EROFS || r == -EACCES ? 0 : r;
 }

@@ -96,6 +96,17 @@ uint32_t cloister_id_map_outside(const struct cloister_id_map *map, uint32_t ins
 	return UINT32_MAX;
 }
 
+uint32_t cloister_id_map_inside(const struct cloister_id_map *map, uint32_t outside)
+{
+	for (size_t i = 0; i < map->n; i++) {
+		const struct cloister_id_extent *extent = &map->extents[i];
+
+		if (outside >= extent->outside && outside - extent->outside < extent->count)
+			return extent->inside + (outside - extent->outside);
+	}
+	return UINT32_MAX;
+}
+
 size_t cloister_ids_own_groups(const struct cloister_account *account, uint32_t *groups, size_t size)
 {
 	size_t n = 0;

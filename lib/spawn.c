@@ -26,10 +26,15 @@
 #define FIRST_FREE_FD 16
 #define STACK_SIZE    ((size_t)64 * 1024)
 
-/* What the child needs of the login process until it is init. */
+/* What the child needs of the login process until it is init, and what becomes of it. */
 struct child {
 	int control, init_fd, null;
 	bool keeps_capabilities;
+	uint64_t namespaces; /* CLONE_NEW*: those that it is born in */
+	int cgroup;          /* -1: the login process's */
+	pid_t pid;
+	int pidfd;
+	int code; /* the errno when there is no pid */
 };
 
 /* The child has no one to tell but init's reader: it answers in init's place. */
@@ -44,9 +49,10 @@ static void __attribute__((noreturn)) give_up(int control, const char *text)
 
 /*
  * Runs with the login process's memory, or a copy of it, before exec: raw system calls alone, since another thread may
- * hold any lock. Only descriptors are the child's own.
+ * hold any lock. Only descriptors are the child's own. It never returns: marks of the address sanitizer would stay in
+ * the login process's memory.
  */
-static int become_init(void *argument)
+static int __attribute__((no_sanitize_address)) become_init(void *argument)
 {
 	static char name[] = "cloister-init";
 	char *const argv[] = {name, NULL};
@@ -81,51 +87,45 @@ static int become_init(void *argument)
 	give_up(control, "cannot execute cloister-init");
 }
 
-/*
- * As vfork(2) does, without a copy of the login process's memory, whose tables take longer to copy than init to start;
- * the calling thread waits until the child is init. Not where init is to be born in a cgroup, since clone(2) cannot:
- * what it makes, and what comes after it, never was outside.
- */
-static pid_t clone_child(struct child *child, uint64_t namespaces, int cgroup, int *pidfd)
+/* As vfork(2) does, without a copy of the caller's memory, and on a stack of its own: the calling thread waits until
+ * the child has executed something or is gone. */
+static pid_t clone_sharing_memory(int (*run)(void *), uint64_t flags, struct child *child)
 {
-	struct clone_args args = {.flags = namespaces | CLONE_PIDFD | CLONE_INTO_CGROUP,
-	                          .pidfd = (uintptr_t)pidfd,
-	                          .exit_signal = SIGCHLD,
-	                          .cgroup = (unsigned)cgroup};
-
-	if (cgroup >= 0) {
-		long pid = syscall(SYS_clone3, &args, sizeof(args));
-
-		if (pid == 0)
-			become_init(child);
-		return (pid_t)pid;
-	}
 	char *stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+
 	if (stack == MAP_FAILED)
 		return -1;
-	int flags = (int)namespaces | CLONE_PIDFD | CLONE_VM | CLONE_VFORK | SIGCHLD;
-	pid_t pid = clone(become_init, stack + STACK_SIZE, flags, child, pidfd);
+	pid_t pid = clone(run, stack + STACK_SIZE, (int)flags | CLONE_VM | CLONE_VFORK, child, &child->pidfd);
 	int code = errno;
 	munmap(stack, STACK_SIZE);
 	errno = code;
 	return pid;
 }
 
-struct orphan {
-	struct child *child;
-	uint64_t namespaces;
-	int cgroup;
-	int *pidfd;
-	pid_t pid;
-	int code;
-};
-
-static int make_orphan(void *argument)
+/*
+ * The tables of the login process's memory take longer to copy than init to start. They are copied where init is to be
+ * born in a cgroup, since clone(2) cannot: what it makes, and what comes after it, never was outside.
+ */
+static void make_child(struct child *child)
 {
-	struct orphan *orphan = argument;
+	struct clone_args args = {.flags = child->namespaces | CLONE_PIDFD | CLONE_INTO_CGROUP,
+	                          .pidfd = (uintptr_t)&child->pidfd,
+	                          .exit_signal = SIGCHLD,
+	                          .cgroup = (unsigned)child->cgroup};
 
-	orphan->pid = clone_child(orphan->child, orphan->namespaces, orphan->cgroup, orphan->pidfd);
-	orphan->code = errno;
+	if (child->cgroup < 0) {
+		child->pid = clone_sharing_memory(become_init, child->namespaces | CLONE_PIDFD | SIGCHLD, child);
+	} else {
+		child->pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+		if (child->pid == 0)
+			become_init(child);
+	}
+	child->code = errno;
+}
+
+static int be_parent(void *argument)
+{
+	make_child(argument);
 	syscall(SYS_exit, 0);
 	return 0;
 }
@@ -135,21 +135,15 @@ static int make_orphan(void *argument)
  * wait for the session to end, and the session for cron to close it. So init's parent is a process that is gone, and
  * that wait(2) does not see, since it has no exit signal. init itself would be seen: exec gives it SIGCHLD.
  */
-static pid_t clone_orphan(struct child *child, uint64_t namespaces, int cgroup, int *pidfd)
+static void make_orphan(struct child *child)
 {
-	struct orphan orphan = {.child = child, .namespaces = namespaces, .cgroup = cgroup, .pidfd = pidfd, .pid = -1};
-	char *stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-
-	if (stack == MAP_FAILED)
-		return -1;
 	/* Its descriptors are the caller's: init's pidfd is to be among them. */
-	pid_t parent = clone(make_orphan, stack + STACK_SIZE, CLONE_VM | CLONE_VFORK | CLONE_FILES, &orphan);
-	int code = parent < 0 ? errno : orphan.code;
+	pid_t parent = clone_sharing_memory(be_parent, CLONE_FILES, child);
+
+	if (parent < 0)
+		child->code = errno;
 	while (parent > 0 && waitpid(parent, NULL, __WALL) < 0 && errno == EINTR)
 		;
-	munmap(stack, STACK_SIZE);
-	errno = code;
-	return orphan.pid;
 }
 
 /*
@@ -222,24 +216,28 @@ static int spawn(const struct cloister_plan *plan, int init_fd, int cgroup, cons
 	struct child child = {.control = pair[1],
 	                      .init_fd = init_fd,
 	                      .null = null,
-	                      .keeps_capabilities = (plan->namespaces & CLONE_NEWUSER) != 0};
-	/* Programs of which the plan knows no terminal: cron, atd. */
-	bool orphan = plan->privileged && plan->terminal == CLOISTER_TERMINAL_NONE;
+	                      .keeps_capabilities = (plan->namespaces & CLONE_NEWUSER) != 0,
+	                      .namespaces = born_in(plan),
+	                      .cgroup = cgroup,
+	                      .pid = -1,
+	                      .pidfd = -1};
 	uid_t uid = getuid();
 	gid_t gid = getgid();
 	int ids = plan->privileged ? set_real_ids(geteuid(), getegid()) : 0;
-	pid_t pid =
-		ids < 0 ? -1 : (orphan ? clone_orphan : clone_child)(&child, born_in(plan), cgroup, &session->pidfd);
-	int code = errno;
-	if (pid > 0)
-		session->init = pid;
+	/* Programs of which the plan knows no terminal: cron, atd. */
+	if (ids == 0)
+		(plan->privileged && plan->terminal == CLOISTER_TERMINAL_NONE ? make_orphan : make_child)(&child);
+	if (child.pid > 0) {
+		session->init = child.pid;
+		session->pidfd = child.pidfd;
+	}
 	int restored = plan->privileged ? set_real_ids(uid, gid) : 0;
 	r = cloister_signals_release(&before);
 	if (ids < 0 || restored < 0)
 		return cloister_fail(err, ids < 0 ? -ids : -restored, "init", NULL, "cannot change the real ids");
-	if (pid < 0)
-		return cloister_fail(err, code, "namespaces", NULL, "cannot make the session's namespaces%s",
-		                     cloister_namespaces_hint(code));
+	if (child.pid < 0)
+		return cloister_fail(err, child.code, "namespaces", NULL, "cannot make the session's namespaces%s",
+		                     cloister_namespaces_hint(child.code));
 	return r < 0 ? cloister_fail(err, -r, "init", NULL, "the signals that were held back stay so") : 0;
 }
 

@@ -63,6 +63,9 @@ ssize_t cloister_id_map_text(const struct cloister_id_map *map, char *buffer, si
 /* The outside id that an inside one stands for; UINT32_MAX when it is not mapped. */
 uint32_t cloister_id_map_outside(const struct cloister_id_map *map, uint32_t inside);
 
+/* The inside id that an outside one is seen as; UINT32_MAX when it is not mapped. */
+uint32_t cloister_id_map_inside(const struct cloister_id_map *map, uint32_t outside);
+
 /* The groups that keep their value inside: the primary one, and the supplementary ones from CLOISTER_FIRST_USER_GID on.
  */
 size_t cloister_ids_own_groups(const struct cloister_account *account, uint32_t *groups, size_t size);

@@ -152,6 +152,11 @@ static void test_ids(void **unused)
 	/* A system group of the host is nobody's inside. */
 	assert_int_equal(cloister_id_map_outside(&plan->gid_map, 27), 200027);
 	assert_int_equal(cloister_id_map_outside(&plan->uid_map, 65536), UINT32_MAX);
+	assert_int_equal(cloister_id_map_inside(&plan->uid_map, 1000), 1000);
+	assert_int_equal(cloister_id_map_inside(&plan->uid_map, 100000), 0);
+	assert_int_equal(cloister_id_map_inside(&plan->uid_map, 101001), 1001);
+	assert_int_equal(cloister_id_map_inside(&plan->uid_map, 0), UINT32_MAX);
+	assert_int_equal(cloister_id_map_inside(&plan->uid_map, 101000), UINT32_MAX);
 	cloister_plan_free(plan);
 }
 
