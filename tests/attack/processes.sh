@@ -55,7 +55,7 @@ test_p06_traced_from_the_host() {
 # table: P07 | a daemon by double fork survives logout | see: cleanup.logout
 # table: P08 | SIGSTOP, SIGKILL, SIGTERM to one's own init | root of the host, whose signal ends it
 test_p08_signals_to_init() {
-	want "inside" alive "$(on iris 'for s in STOP KILL TERM HUP SEGV; do kill -$s 1 2>/dev/null; done; sleep 0.3;
+	want "inside" alive "$(on_to_its_end iris 'for s in STOP KILL TERM HUP SEGV; do kill -$s 1 2>/dev/null; done; sleep 0.3;
 		sh -c "echo alive"')"
 	session_up 'sleep 100'
 	kill -KILL "$(pgrep -x cloister-init)"

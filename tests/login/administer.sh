@@ -204,7 +204,7 @@ test_enter_has_the_restrictions_of_the_session() {
 	local fields='^(Cap...|NoNewPrivs|Seccomp):'
 	snapshot_before
 	hold iris 981
-	want "capabilities, no_new_privs, seccomp" "$(on iris "grep -E '$fields' /proc/self/status")" \
+	want "capabilities, no_new_privs, seccomp" "$(on_to_its_end iris "grep -E '$fields' /proc/self/status")" \
 		"$("$CLOISTER" enter iris -- grep -E "$fields" /proc/self/status)"
 	want_match "a filter" '^Seccomp:.*2' "$("$CLOISTER" enter iris -- grep ^Seccomp: /proc/self/status)"
 	want "no namespace can be made" 1 "$(status "$CLOISTER" enter iris -- unshare -U true)"
