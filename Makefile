@@ -62,27 +62,36 @@ $(B)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -fPIC -MMD -MP -c -o $@ $<
 
+# ---- the system call filters, as tables: libseccomp runs when this is built, and not when a session starts ----
+$(B)/seccomp/filters: seccomp/filters.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -pie -fPIE $(LINK) $(LDFLAGS) -o $@ $< -lseccomp
+$(B)/seccomp/seccomp_tables.h: $(B)/seccomp/filters
+	$< >$@.tmp && mv $@.tmp $@
+$(B)/obj/lib/seccomp_filter.o: $(B)/seccomp/seccomp_tables.h
+$(B)/obj/lib/seccomp_filter.o: CPPFLAGS += -I$(B)/seccomp
+
 $(B)/libcloister.a: $(call objects,$(LIB_SRC))
 	rm -f $@
 	$(AR) rcs $@ $^
 
 $(B)/pam_cloister.so: $(call objects,$(PAM_SRC)) $(B)/libcloister.a pam_module/module.map
 	$(CC) $(ALL_CFLAGS) -shared $(LINK) -Wl,--version-script=pam_module/module.map -Wl,--exclude-libs,ALL $(LDFLAGS) \
-		-o $@ $(filter %.o %.a,$^) -lpam -lcap -lseccomp -laudit
+		-o $@ $(filter %.o %.a,$^) -lpam -lcap -laudit
 
 # Static: it runs in a rootfs that has none of the host's libraries, and no loader of the rootfs may touch it.
 $(B)/cloister-init: $(call objects,$(INIT_SRC)) $(B)/libcloister.a
 	$(CC) $(ALL_CFLAGS) -static-pie $(LINK) $(LDFLAGS) -o $@ $^
 
 $(B)/cloister-sh: $(call objects,$(SHELL_SRC)) $(B)/libcloister.a
-	$(CC) $(ALL_CFLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ -lcap -lseccomp
+	$(CC) $(ALL_CFLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ -lcap
 
 $(B)/cloister: $(call objects,$(CLI_SRC)) $(B)/libcloister.a
-	$(CC) $(ALL_CFLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ -lcap -lseccomp -ljson-c -laudit
+	$(CC) $(ALL_CFLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ -lcap -ljson-c -laudit
 
 # Apart, for the libraries behind it: a loader takes 10 ms for them, and no session is started by a program that has them.
 $(B)/cloister-image: $(call objects,$(IMAGE_SRC)) $(B)/libcloister.a
-	$(CC) $(ALL_CFLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ -lcap -lseccomp -ljson-c -larchive -lcrypto
+	$(CC) $(ALL_CFLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ -lcap -ljson-c -larchive -lcrypto
 
 # ---- manual pages ----
 .PHONY: man
@@ -95,7 +104,7 @@ $(B)/man/%: doc/%.scd
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SRC))
 $(B)/tests/%_test: $(B)/obj/tests/unit/%_test.o $(B)/libcloister.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka -lcap -lseccomp -ljson-c -lpam
+	$(CC) $(ALL_CFLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka -lcap -ljson-c -lpam
 # The parts that only compute.
 $(B)/tests/image_test: $(call objects,image/names.c image/manifest.c image/json.c)
 # Small static programs that tests run inside a rootfs.
@@ -131,10 +140,11 @@ $(B)/libimage.a: $(call objects,$(filter-out image/main.c,$(IMAGE_SRC)))
 	$(AR) rcs $@ $^
 $(B)/fuzz/%: $(B)/obj/tests/fuzz/%_fuzz.o $(FUZZ_MAIN) $(B)/libimage.a $(B)/libcloister.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(FUZZ_ENGINE) -pie $(LINK) $(LDFLAGS) -o $@ $^ -lcap -lseccomp -ljson-c -larchive -lcrypto
+	$(CC) $(ALL_CFLAGS) $(FUZZ_ENGINE) -pie $(LINK) $(LDFLAGS) -o $@ $^ -lcap -ljson-c -larchive -lcrypto
 .PHONY: fuzz fuzz-programs fuzz-corpus
 fuzz-programs: $(FUZZ)
-fuzz-corpus:
+# Not at once with the other make that builds the same objects.
+fuzz-corpus: | $(B)/probe/asan/sessions
 	@$(MAKE) --no-print-directory B=$(B)/asan SANITIZE='$(ASAN)' fuzz-programs
 # FUZZ_SECONDS for each target; FUZZ_ONLY="NAME NAME" runs these alone.
 fuzz:

@@ -145,7 +145,7 @@ int cloister_sandbox_start(const struct cloister_sandbox *sandbox, struct cloist
 	struct sandbox_child child = {.sandbox = sandbox};
 
 	/* Of the session's rules; none of the calls that they refuse is needed to write files. */
-	int r = cloister_seccomp_build(0, false, &filter, &child.filter_length, err);
+	int r = cloister_seccomp_filter(0, false, &filter, &child.filter_length, err);
 	if (r < 0)
 		return r;
 	child.filter = filter;

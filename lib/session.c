@@ -194,8 +194,8 @@ static int prepare_privileges(const struct cloister_plan *plan, struct cloister_
                               struct cloister_error *err)
 {
 	if (plan->seccomp) {
-		int r = cloister_seccomp_build(plan->capabilities, plan->root_inside, &session->seccomp,
-		                               &session->seccomp_length, err);
+		int r = cloister_seccomp_filter(plan->capabilities, plan->root_inside, &session->seccomp,
+		                                &session->seccomp_length, err);
 		if (r < 0)
 			return r;
 	}

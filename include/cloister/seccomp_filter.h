@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The system call filter of a session, made once in the login process and loaded in each process that enters. */
+/* The system call filter of a session, made at build time (seccomp/filters.c), loaded in each process that enters. */
 #ifndef CLOISTER_SECCOMP_FILTER_H
 #define CLOISTER_SECCOMP_FILTER_H
 
@@ -10,14 +10,14 @@
 #include "cloister/error.h"
 
 /*
- * Builds the filter with libseccomp (seccomp_export_bpf(3)) as an array of struct sock_filter.
+ * A copy of the filter, an array of struct sock_filter.
  * capabilities: those that the session keeps (bit n); calls that only make sense with one are let through for it
  * (CAP_SYS_ADMIN: mount family; CAP_SYS_CHROOT: chroot; ...).
  * joins_user_namespace: setns(2) with CLONE_NEWUSER, and nothing else, is let through (users = root).
  * On success *program is owned by the caller (free) and *length is the number of instructions, at most 4096.
  */
-int cloister_seccomp_build(uint64_t capabilities, bool joins_user_namespace, void **program, uint16_t *length,
-                           struct cloister_error *err);
+int cloister_seccomp_filter(uint64_t capabilities, bool joins_user_namespace, void **program, uint16_t *length,
+                            struct cloister_error *err);
 
 /*
  * seccomp(SECCOMP_SET_MODE_FILTER) on the calling thread. Async-signal-safe: it runs in a fork handler.

@@ -38,9 +38,6 @@ occurrences() {
 			n = ++count[$1 " " call]
 			if (call == "prctl" && $0 !~ /PR_SET_NO_NEW_PRIVS|PR_SET_SECUREBITS|PR_CAPBSET_DROP, CAP_SYS_ADMIN|PR_CAPBSET_DROP, CAP_SETUID/)
 				next
-			# libseccomp asks what there is.
-			if (call == "seccomp" && $0 ~ /GET_ACTION_AVAIL|GET_NOTIF_SIZES|NULL/)
-				next
 			wanted[call " " n] = 1
 		}
 		END { for (key in wanted) print key }' /tmp/trace | sort

@@ -28,7 +28,7 @@ mapfile -t headers < <(git ls-files '*.h')
 mapfile -t scripts < <(git grep -lE '^#!/bin/(ba)?sh|^# shellcheck shell=' -- ':!*.md' ':!*.c')
 # What the Makefile gives the compiler, without its warnings.
 flags=(-std=gnu17 -D_GNU_SOURCE -Iinclude '-DCLOISTER_VERSION="0"' '-DCLOISTER_SYSCONFDIR="/etc"'
-	'-DCLOISTER_PREFIX="/usr"' '-DCLOISTER_LIBEXECDIR="/usr/libexec/cloister"')
+	-Ibuild/lint-gcc/seccomp '-DCLOISTER_PREFIX="/usr"' '-DCLOISTER_LIBEXECDIR="/usr/libexec/cloister"')
 
 check_format() {
 	clang-format --dry-run -Werror "${sources[@]}" "${headers[@]}"
@@ -63,7 +63,7 @@ check_cppcheck() {
 	cppcheck --quiet -j "$jobs" --std=c11 --enable=warning,performance,portability --error-exitcode=1 --inline-suppr \
 		--suppress=missingIncludeSystem --suppress='*:/usr/*' --suppress=normalCheckLevelMaxBranches \
 		--suppress=memleak --suppress=unknownMacro -D_GNU_SOURCE -Iinclude \
-		$(printf '%s\n' "${sources[@]}" | grep -v '^tests/')
+		-Ibuild/lint-gcc/seccomp $(printf '%s\n' "${sources[@]}" | grep -v '^tests/')
 }
 
 # SC2013, SC2046: lists of words without blanks, on purpose. SC2015: `a && b || fail`. SC2016: what the other side expands.

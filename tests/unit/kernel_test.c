@@ -56,7 +56,7 @@ static int filtered_but(bool joins)
 	uint16_t length = 0;
 	struct cloister_error err;
 
-	if (cloister_seccomp_build(0, joins, &program, &length, &err) < 0 || cloister_set_no_new_privs() < 0)
+	if (cloister_seccomp_filter(0, joins, &program, &length, &err) < 0 || cloister_set_no_new_privs() < 0)
 		return -1;
 	int r = cloister_seccomp_load(program, length);
 	free(program);
