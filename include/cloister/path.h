@@ -35,6 +35,14 @@ enum cloister_path_trust {
 int cloister_path_open_host(const char *path, int flags, enum cloister_path_trust trust, struct cloister_error *err);
 
 /*
+ * Opens a directory (O_PATH) without asking a file server, which might not answer, or a program behind FUSE: only where
+ * the whole way is in the kernel's cache (openat2(2), RESOLVE_CACHED), on local file systems, without a link, and
+ * everybody may search the directories that lead there. -EAGAIN where it is not so, or another -errno: the caller then
+ * takes the long way.
+ */
+int cloister_path_open_local(const char *path);
+
+/*
  * Opens path below root as the session will see it (RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS): symlinks such as
  * /var/run -> /run stay inside. flags as for open(2). Returns a descriptor or -errno.
  */

@@ -240,6 +240,43 @@ snapshot_leaves_no_child() {
 }
 
 # The user's groups of the host are what opens the way, and root's power does not.
+# home_opener: "child" or "login process", by the system calls of a session's start.
+home_opener() {
+	strace -f -qq -e trace=clone3 -o /tmp/trace "$HOST_BUILD/cloister" run --user iris -- /bin/true </dev/null >/dev/null 2>&1 ||
+		fail "no session: $(log_new)"
+	if grep -q 'clone3(.*flags=CLONE_PIDFD, .*exit_signal=0' /tmp/trace; then
+		echo child
+	else
+		echo "login process"
+	fi
+}
+
+# A child is made only where somebody else than this kernel would have to be asked, or where the user's rights decide.
+test_home_on_a_local_disk() {
+	isolate iris
+	ls /home/iris >/dev/null
+	want "everybody may go there" "login process" "$(home_opener)"
+	chmod 0711 /home
+	want "searched by everybody" "login process" "$(home_opener)"
+	chmod 0750 /home
+	chgrp iris /home
+	want "by the user's group alone" child "$(home_opener)"
+	chgrp root /home
+	chmod 0755 /home
+	mkdir /home/lower /home/upper /home/work
+	cp -a /home/iris/. /home/lower/
+	mount -t overlay -o lowerdir=/home/lower,upperdir=/home/upper,workdir=/home/work overlay /home/iris
+	chown iris: /home/iris
+	want "an overlay may be over a server's" child "$(home_opener)"
+	umount /home/iris
+	rm -r /home/lower /home/upper /home/work
+	mv /home/iris /home/there
+	ln -s there /home/iris
+	want "by a link" child "$(home_opener)"
+	rm /home/iris
+	mv /home/there /home/iris
+}
+
 test_home_below_a_group_directory() {
 	groupadd -f team
 	mkdir -p /home/team

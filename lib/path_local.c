@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/* A directory that can be opened without asking anybody but this kernel. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "cloister/cleanup.h"
+#include "cloister/path.h"
+
+/* Of Linux 6.8, and newer than the headers of Debian 12. */
+#define NR_STATMOUNT         457
+#define MNT_ID_UNIQUE        0x4000U /* STATX_MNT_ID_UNIQUE */
+#define STATMOUNT_OF_SB      0x1U    /* STATMOUNT_SB_BASIC */
+#define ZFS_SUPER_MAGIC      0x2fc12fc1
+#define BCACHEFS_SUPER_MAGIC 0xca451a4e
+
+struct mount_request {
+	uint32_t size;
+	uint32_t spare;
+	uint64_t mount;
+	uint64_t wanted;
+};
+
+struct mount_answer {
+	uint32_t size;
+	uint32_t options;
+	uint64_t mask;
+	uint32_t device_major, device_minor;
+	uint64_t magic;
+	char rest[512];
+};
+
+static bool is_local_magic(uint64_t magic)
+{
+	static const uint64_t local[] = {EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC,   F2FS_SUPER_MAGIC,
+	                                 TMPFS_MAGIC,      ZFS_SUPER_MAGIC, BCACHEFS_SUPER_MAGIC};
+
+	for (size_t i = 0; i < sizeof(local) / sizeof(*local); i++) {
+		if (local[i] == magic)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * By the mount and not by fstatfs(2), for which a file server is asked. Where there is no statmount(2), by the device:
+ * a number of a driver's own is that of a disk, and what a server or a program has is without one (0).
+ */
+static bool is_on_local_disk(const struct statx *st)
+{
+	const struct mount_request request = {.size = sizeof(request),
+	                                      .mount = st->stx_mnt_id,
+	                                      .wanted = STATMOUNT_OF_SB};
+	struct mount_answer answer = {0};
+
+	if ((st->stx_mask & MNT_ID_UNIQUE) && syscall(NR_STATMOUNT, &request, &answer, sizeof(answer), 0) == 0)
+		return (answer.mask & STATMOUNT_OF_SB) && is_local_magic(answer.magic);
+	return st->stx_dev_major != 0;
+}
+
+/* What the kernel has in memory, whatever a server would say by now. */
+static int look(int directory, bool is_last)
+{
+	const unsigned wanted = STATX_TYPE | STATX_MODE;
+	struct statx st;
+
+	if (statx(directory, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, wanted | MNT_ID_UNIQUE, &st) < 0)
+		return -errno;
+	if ((st.stx_mask & wanted) != wanted || !S_ISDIR(st.stx_mode) || !is_on_local_disk(&st))
+		return -EAGAIN;
+	return is_last || (st.stx_mode & S_IXOTH) ? 0 : -EAGAIN;
+}
+
+int cloister_path_open_local(const char *path)
+{
+	const unsigned long long resolve =
+		RESOLVE_CACHED | RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+	char copy[PATH_MAX], *rest = NULL;
+
+	if (path[0] != '/' || strlen(path) >= sizeof(copy))
+		return -EINVAL;
+	memcpy(copy, path, strlen(path) + 1);
+	int _cleanup_close_ at = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (at < 0)
+		return -errno;
+	for (char *name = strtok_r(copy, "/", &rest); name != NULL; name = strtok_r(NULL, "/", &rest)) {
+		struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, .resolve = resolve};
+		int r = look(at, false);
+
+		if (r < 0)
+			return r;
+		int next = (int)syscall(SYS_openat2, at, name, &how, sizeof(how));
+		if (next < 0)
+			return -errno;
+		close(at);
+		at = next;
+	}
+	int r = look(at, true);
+	return r < 0 ? r : TAKE_FD(at);
+}
