@@ -28,9 +28,14 @@ static ssize_t receive(void *buffer, size_t size)
 }
 
 /* They are those of the user namespace that init was born in; the cgroup namespace is that of its cgroup. */
-static int make_namespaces(const struct cloister_birth *birth, struct cloister_error *err)
+static int make_namespaces(const struct cloister_birth *birth, struct cloister_network_child *network_child,
+                           struct cloister_error *err)
 {
-	if (unshare((int)birth->namespaces) == 0)
+	int r = birth->namespaces & CLONE_NEWNET ? cloister_network_child_start(network_child, err) : 0;
+
+	if (r < 0)
+		return r;
+	if (unshare((int)(birth->namespaces & ~(uint64_t)CLONE_NEWNET)) == 0)
 		return 0;
 	int code = errno;
 	return cloister_fail(err, code, "namespaces", NULL, "cannot make the session's namespaces%s",
@@ -46,7 +51,7 @@ static int become_root(struct cloister_error *err)
 	return 0;
 }
 
-int cloister_init_birth(struct cloister_error *err)
+int cloister_init_birth(struct cloister_network_child *network_child, struct cloister_error *err)
 {
 	struct cloister_birth birth = {0};
 	char mapped;
@@ -57,7 +62,7 @@ int cloister_init_birth(struct cloister_error *err)
 	 * root's. */
 	if (birth.privileged)
 		prctl(PR_SET_DUMPABLE, 0);
-	int r = make_namespaces(&birth, err);
+	int r = make_namespaces(&birth, network_child, err);
 	if (r < 0)
 		return r;
 	ssize_t n = receive(&mapped, sizeof(mapped));

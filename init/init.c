@@ -61,7 +61,8 @@ static int make_door(const struct cloister_plan *plan)
 	return r < 0 ? r : inner;
 }
 
-static int build_session(struct cloister_execution *execution, struct cloister_error *err)
+static int build_session(struct cloister_execution *execution, struct cloister_network_child *network_child,
+                         struct cloister_error *err)
 {
 	struct cloister_start start = {.plan_file = -1};
 	int r = cloister_control_receive(CLOISTER_CONTROL_FD, &start);
@@ -80,6 +81,7 @@ static int build_session(struct cloister_execution *execution, struct cloister_e
 	                                         .sources = start.sources,
 	                                         .seccomp = start.seccomp,
 	                                         .seccomp_length = start.seccomp_length,
+	                                         .network_child = network_child,
 	                                         .root = -1,
 	                                         .held_terminal = -1};
 	return cloister_execute(execution, err);
@@ -102,6 +104,8 @@ static int use_own_null(void)
 int cloister_init_main(void)
 {
 	struct cloister_execution execution = {.root = -1};
+	/* Not on the stack, which ends before the child does when init gives up. */
+	static struct cloister_network_child network_child = CLOISTER_NETWORK_CHILD_NONE;
 	struct cloister_error err = {0};
 	sigset_t all, wanted;
 
@@ -119,9 +123,9 @@ int cloister_init_main(void)
 
 	int r = signals < 0 ? cloister_fail(&err, errno, "init", NULL, "no signalfd") : 0;
 	if (r == 0)
-		r = cloister_init_birth(&err);
+		r = cloister_init_birth(&network_child, &err);
 	if (r == 0)
-		r = build_session(&execution, &err);
+		r = build_session(&execution, &network_child, &err);
 	if (r == 0) {
 		close(execution.root);
 		if (!execution.image_held)

@@ -328,6 +328,14 @@ static int carry_pivot(struct cloister_execution *execution, const struct cloist
 	return chdir("/") < 0 ? fail_row(row, errno, "cannot enter /", err) : 0;
 }
 
+static int carry_network(struct cloister_execution *execution, const struct cloister_row *row, int source,
+                         struct cloister_error *err)
+{
+	(void)row;
+	(void)source;
+	return cloister_network_child_join(execution->network_child, err);
+}
+
 static int carry_hostname(struct cloister_execution *execution, const struct cloister_row *row, int source,
                           struct cloister_error *err)
 {
@@ -423,6 +431,7 @@ static carry_function *const carriers[CLOISTER_ROW_KINDS] = {
 	[CLOISTER_ROW_NO_NEW_PRIVS] = carry_no_new_privs,
 	[CLOISTER_ROW_SECCOMP] = carry_seccomp,
 	[CLOISTER_ROW_VERIFY] = cloister_carry_verify,
+	[CLOISTER_ROW_NETWORK] = carry_network,
 };
 
 int cloister_execute(struct cloister_execution *execution, struct cloister_error *err)

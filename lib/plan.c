@@ -48,6 +48,7 @@ static const char *const row_names[CLOISTER_ROW_KINDS] = {
 	[CLOISTER_ROW_NO_NEW_PRIVS] = "no-new-privs",
 	[CLOISTER_ROW_SECCOMP] = "seccomp",
 	[CLOISTER_ROW_VERIFY] = "verify",
+	[CLOISTER_ROW_NETWORK] = "network",
 };
 
 const char *cloister_row_name(enum cloister_row_kind kind)

@@ -84,6 +84,12 @@ void cloister_plan_add_resolver(struct cloister_row_list *list)
 		cloister_row_add(list, CLOISTER_ROW_COPY, "/etc/resolv.conf", "/etc/resolv.conf", "");
 }
 
+void cloister_plan_add_network_namespace(struct cloister_row_list *list)
+{
+	if (cloister_plan_network_is_own(list->plan))
+		cloister_row_add(list, CLOISTER_ROW_NETWORK, "", "", "");
+}
+
 void cloister_plan_add_network(struct cloister_row_list *list)
 {
 	/* A network namespace of the administrator's is as it is. */

@@ -382,6 +382,8 @@ static void add_session_files(struct cloister_row_list *list, const struct clois
 	char _cleanup_free_ *text = NULL;
 	const char *login_shell = account->shell;
 
+	/* As late as it can be: the session file names the namespaces. */
+	cloister_plan_add_network_namespace(list);
 	if (plan->root_inside) {
 		add_root_users(list, policy, account, facts);
 		return;

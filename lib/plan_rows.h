@@ -58,6 +58,7 @@ int cloister_plan_network_check(const struct cloister_policy *policy, const stru
                                 struct cloister_error *err);
 int cloister_plan_network_texts(struct cloister_plan *plan, const struct cloister_policy *policy);
 void cloister_plan_add_resolver(struct cloister_row_list *list);
+void cloister_plan_add_network_namespace(struct cloister_row_list *list);
 void cloister_plan_add_network(struct cloister_row_list *list);
 
 #endif

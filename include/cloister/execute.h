@@ -7,6 +7,7 @@
 #define CLOISTER_EXECUTE_H
 
 #include "cloister/error.h"
+#include "cloister/network_child.h"
 #include "cloister/plan.h"
 
 #define CLOISTER_DOORS_MAX 16
@@ -16,6 +17,7 @@ struct cloister_execution {
 	int *sources;        /* one for each row, see source.h; closed as they are used */
 	const void *seccomp; /* struct sock_filter[] */
 	uint16_t seccomp_length;
+	struct cloister_network_child *network_child;
 	int root; /* the new root, from its row on; -1 before */
 	uint64_t root_device, root_inode;
 	bool image_held;                    /* CLOISTER_IMAGE_FD is an image's mount */

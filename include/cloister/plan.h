@@ -68,6 +68,8 @@ enum cloister_row_kind {
 	CLOISTER_ROW_NO_NEW_PRIVS, /* no_new_privs */
 	CLOISTER_ROW_SECCOMP,      /* the filter */
 	CLOISTER_ROW_VERIFY,       /* what the kernel says now against the plan */
+	/* Here, since the others' numbers stand in the plans of sessions that an upgrade leaves running. */
+	CLOISTER_ROW_NETWORK, /* into the network namespace, which is made meanwhile */
 	CLOISTER_ROW_KINDS,
 };
 

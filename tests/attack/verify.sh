@@ -50,7 +50,7 @@ test_x05_a_step_that_lies() {
 	good=$(lie getpid 999)
 	want "namespaces" 7 "$(grep -c ' own$' <<<"$good")"
 	want_match "identity" $'Uid:\t1001\t1001\t1001\t1001' "$good"
-	CALLS="setns setresuid setresgid setgroups capset prctl seccomp close_range chdir pivot_root umount2"
+	CALLS="unshare setns setresuid setresgid setgroups capset prctl seccomp close_range chdir pivot_root umount2"
 	strace -f -qq -o /tmp/trace -e "trace=${CALLS// /,}" "$HOST_BUILD/cloister" run --user iris -- /bin/sh -c "$PROBE" \
 		</dev/null >/dev/null 2>&1
 	while read -r call when; do

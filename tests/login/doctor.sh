@@ -48,8 +48,11 @@ test_what_is_missing() {
 	want "no reason to refuse" 0 "$STATUS"
 	ill setns:retval=0:when=1
 	want "a call that lies" 1 "$STATUS"
-	want_match "a call that lies" '^missing: a session of iris: it ended with status 125' "$OUT"
-	want_match "a call that lies" '^cloister: cannot enter the session: verify: namespaces' "$OUT"
+	want_match "a call that lies" '^missing: a session of iris: .*EPERM' "$OUT"
+	ill landlock_restrict_self:error=EPERM
+	want "a process that cannot enter" 1 "$STATUS"
+	want_match "a process that cannot enter" '^missing: a session of iris: it ended with status 125' "$OUT"
+	want_match "a process that cannot enter" '^cloister: cannot enter the session: landlock' "$OUT"
 	ill pivot_root:error=EPERM
 	want_match "no session" '^missing: a session of iris: .*EPERM' "$OUT"
 }
