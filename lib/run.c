@@ -91,6 +91,15 @@ static int wait_for(pid_t child, int *status)
 	}
 }
 
+static void tell_start(const struct cloister_run *run, struct run_state *state)
+{
+	cloister_audit_add_plan(&state->audit, run->plan);
+	cloister_audit_started(&state->audit, run->live == NULL ? CLOISTER_AUDIT_START : CLOISTER_AUDIT_ENTER,
+	                       state->session);
+	if (run->tell != NULL)
+		run->tell(&state->audit);
+}
+
 static int run_and_wait(const struct cloister_run *run, struct run_state *state, int *status,
                         struct cloister_error *err)
 {
@@ -107,6 +116,8 @@ static int run_and_wait(const struct cloister_run *run, struct run_state *state,
 	pid_t child = fork();
 	if (child == 0)
 		run_child(run, state);
+	/* While the child enters. */
+	tell_start(run, state);
 	r = child < 0 ? -errno : wait_for(child, status);
 	if (tcgetpgrp(0) >= 0 && tcgetpgrp(0) != getpgrp()) {
 		struct sigaction background;
@@ -157,22 +168,17 @@ static int start(const struct cloister_run *run, struct run_state *state, struct
 	return r;
 }
 
-static void tell_start(const struct cloister_run *run, struct run_state *state)
-{
-	cloister_audit_add_plan(&state->audit, run->plan);
-	cloister_audit_started(&state->audit, run->live == NULL ? CLOISTER_AUDIT_START : CLOISTER_AUDIT_ENTER,
-	                       state->session);
-	if (run->tell != NULL)
-		run->tell(&state->audit);
-}
-
-static void tell_end(const struct cloister_run *run, struct run_state *state, int status)
+static void note_end(const struct cloister_run *run, struct run_state *state, int status)
 {
 	cloister_audit_ending(&state->audit, state->session);
 	state->audit.event = run->live == NULL ? CLOISTER_AUDIT_END : CLOISTER_AUDIT_LEAVE;
 	state->audit.status = status;
-	if (run->tell != NULL)
-		run->tell(&state->audit);
+}
+
+static void remove_entries(const struct cloister_session *session)
+{
+	cloister_registry_remove(session->id);
+	cloister_registry_remove_login(session->id);
 }
 
 int cloister_run(const struct cloister_run *run, int *status, struct cloister_error *err)
@@ -183,27 +189,25 @@ int cloister_run(const struct cloister_run *run, int *status, struct cloister_er
 		state.login.tty[0] = '\0';
 	cloister_audit_begin(&state.audit, run->plan->user, run->plan->uid, &state.login);
 	int r = start(run, &state, err);
+	bool started = r == 0;
 
-	if (r == 0) {
-		tell_start(run, &state);
+	if (started) {
 		r = run_and_wait(run, &state, status, err);
-		tell_end(run, &state, r == 0 ? *status : -1);
+		note_end(run, &state, r == 0 ? *status : -1);
 	}
 	if (state.own_pid_namespace >= 0)
 		close(state.own_pid_namespace);
-	if (state.session != NULL && run->live == NULL) {
+	/* What ends it is only told and tidied up while it dies. */
+	if (state.session != NULL && run->live == NULL)
 		cloister_session_end(state.session);
-		if (run->plan->privileged) {
-			cloister_registry_remove(state.session->id);
-			cloister_registry_remove_login(state.session->id);
-		}
-	}
+	if (started && run->tell != NULL)
+		run->tell(&state.audit);
 	cloister_pty_close(&state.pty);
-	if (run->live == NULL) {
-		if (state.session != NULL) {
-			cloister_session_reap(state.session, INIT_WAIT_MILLIS);
-			cloister_session_drop_cgroup(state.session, INIT_WAIT_MILLIS);
-		}
+	if (state.session != NULL && run->live == NULL) {
+		if (run->plan->privileged)
+			remove_entries(state.session);
+		cloister_session_reap(state.session, INIT_WAIT_MILLIS);
+		cloister_session_drop_cgroup(state.session, INIT_WAIT_MILLIS);
 		cloister_session_free(state.session);
 	}
 	return r;
