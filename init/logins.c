@@ -128,6 +128,9 @@ static bool serve_login(struct watch *watch, size_t i)
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
+	/* Not taken, the descriptors with it are closed by the kernel. */
+	if (n == 1 && word == CLOISTER_WORD_LEAVE)
+		return false;
 	forget(watch, i);
 	bool end = logins(watch) == 0 && emptied(watch);
 	if (n == 1 && word == CLOISTER_WORD_BYE) {

@@ -85,15 +85,37 @@ static int plan_file(const struct cloister_plan *plan, const void *seccomp, uint
 	return TAKE_FD(fd);
 }
 
+/* At most CLOISTER_SOURCES_MAX + 1 of them. As sendmsg(2), which such a socket carries out whole or not at all. */
+static ssize_t send_with_descriptors(int control, const void *bytes, size_t size, const int *fds, size_t n_fds)
+{
+	union {
+		char bytes[CMSG_SPACE((CLOISTER_SOURCES_MAX + 1) * sizeof(int))];
+		struct cmsghdr align;
+	} ancillary;
+	struct iovec vector = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = size};
+	struct msghdr header = {.msg_iov = &vector,
+	                        .msg_iovlen = 1,
+	                        .msg_control = ancillary.bytes,
+	                        .msg_controllen = CMSG_SPACE(n_fds * sizeof(int))};
+	ssize_t n;
+
+	memset(&ancillary, 0, sizeof(ancillary));
+	struct cmsghdr *cmsg = &ancillary.align;
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
+	memcpy(CMSG_DATA(cmsg), fds, n_fds * sizeof(int));
+	do {
+		n = sendmsg(control, &header, MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	return n;
+}
+
 int cloister_control_send(int control, const struct cloister_plan *plan, const int *sources, const void *seccomp,
                           uint16_t seccomp_length, struct cloister_error *err)
 {
 	struct start_message message = {.magic = START_MAGIC};
 	int fds[CLOISTER_SOURCES_MAX + 1];
-	union {
-		char bytes[CMSG_SPACE(sizeof(fds))];
-		struct cmsghdr align;
-	} ancillary;
 
 	for (size_t i = 0; i < plan->n_rows; i++) {
 		if (sources[i] < 0)
@@ -109,27 +131,17 @@ int cloister_control_send(int control, const struct cloister_plan *plan, const i
 		return cloister_fail(err, -file, "plan", NULL, "cannot write the plan for init");
 	fds[0] = file;
 
-	size_t fds_size = (message.n_sources + 1) * sizeof(int);
-	struct iovec vector = {.iov_base = &message, .iov_len = sizeof(message)};
-	struct msghdr header = {.msg_iov = &vector,
-	                        .msg_iovlen = 1,
-	                        .msg_control = ancillary.bytes,
-	                        .msg_controllen = CMSG_SPACE(fds_size)};
-	memset(&ancillary, 0, sizeof(ancillary));
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(fds_size);
-	memcpy(CMSG_DATA(cmsg), fds, fds_size);
-
-	ssize_t n;
-	do {
-		n = sendmsg(control, &header, MSG_NOSIGNAL);
-	} while (n < 0 && errno == EINTR);
-	/* A message of this kind of socket is sent whole or not at all. */
+	ssize_t n = send_with_descriptors(control, &message, sizeof(message), fds, message.n_sources + 1);
 	if (n != (ssize_t)sizeof(message))
 		return cloister_fail(err, n < 0 ? errno : EIO, "init", NULL, "cannot send the plan to init");
 	return 0;
+}
+
+void cloister_control_leave(int control, const int *fds, size_t n)
+{
+	const char word = CLOISTER_WORD_LEAVE;
+
+	(void)send_with_descriptors(control, &word, 1, fds, n);
 }
 
 static void close_all(const int *fds, size_t n)

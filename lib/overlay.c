@@ -353,7 +353,16 @@ int cloister_overlay_open(const struct cloister_plan *plan, const struct cloiste
 		return cloister_fail(err, -r, "overlay", row->source, "cannot clone the layers");
 	const struct layers layers = {plan, row, lower, upper, idmapped};
 	r = mount_layers(&layers, err);
-	return r == -EINVAL ? cloister_child_open(mount_attached_layers, &layers, plan->timeout, err) : r;
+	if (r == -EINVAL)
+		r = cloister_child_open(mount_attached_layers, &layers, plan->timeout, err);
+	/* The overlay has copies of its own. */
+	cloister_leftovers_add(context->leftovers, TAKE_FD(lower));
+	cloister_leftovers_add(context->leftovers, TAKE_FD(upper));
+	if (*plan->state == '\0')
+		cloister_leftovers_add(context->leftovers, TAKE_FD(upper_fd));
+	if (context->image != NULL)
+		cloister_leftovers_add(context->leftovers, TAKE_FD(lower_fd));
+	return r;
 }
 
 int cloister_overlay_check_place(const struct cloister_plan *plan, int directory, struct cloister_error *err)

@@ -100,7 +100,9 @@ static int open_user_namespace(const struct cloister_session *session, struct cl
 static int send_plan(const struct cloister_plan *plan, const struct cloister_session_options *options,
                      struct cloister_session *session, struct cloister_error *err)
 {
+	struct cloister_leftovers leftovers = {.n = 0};
 	struct cloister_source_context context = {.user_namespace = -1,
+	                                          .leftovers = &leftovers,
 	                                          .devpts = options->devpts,
 	                                          .shared_root = options->shared_root,
 	                                          .image = options->image};
@@ -132,6 +134,9 @@ static int send_plan(const struct cloister_plan *plan, const struct cloister_ses
 	if (r == 0)
 		r = cloister_control_send(session->control, plan, sources, session->seccomp, session->seccomp_length,
 		                          err);
+	if (r == 0 && leftovers.n > 0)
+		cloister_control_leave(session->control, leftovers.fds, leftovers.n);
+	cloister_leftovers_close(&leftovers);
 	cloister_sources_close(sources, plan->n_rows);
 	return r;
 }

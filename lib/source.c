@@ -216,6 +216,20 @@ static open_source_function *const openers[CLOISTER_ROW_KINDS] = {
 	[CLOISTER_ROW_RESOLVER] = open_copy,
 };
 
+void cloister_leftovers_add(struct cloister_leftovers *leftovers, int fd)
+{
+	if (leftovers != NULL && leftovers->n < CLOISTER_LEFTOVERS_MAX)
+		leftovers->fds[leftovers->n++] = fd;
+	else if (fd >= 0)
+		close(fd);
+}
+
+void cloister_leftovers_close(struct cloister_leftovers *leftovers)
+{
+	while (leftovers->n > 0)
+		close(leftovers->fds[--leftovers->n]);
+}
+
 void cloister_sources_close(int *sources, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {

@@ -36,6 +36,7 @@ struct cloister_birth {
 /* What is said on a control socket once the session is ready, one byte each. */
 enum cloister_word {
 	CLOISTER_WORD_JOINED = 'j', /* init: this socket counts as a login */
+	CLOISTER_WORD_LEAVE = 'l',  /* login: the descriptors with this are nobody's any more, and are closed with it */
 	CLOISTER_WORD_BYE = 'b',    /* login: I am closing */
 	CLOISTER_WORD_ENDS = 'e',   /* init's answer: it was the last one, and the session ends with it */
 	CLOISTER_WORD_STAYS = 's',  /* init's answer: others are in, or it lingers */
@@ -56,6 +57,11 @@ struct cloister_start {
 /* Sends plan, sources (one for each row, -1 for none) and filter. Returns 0 or -errno. */
 int cloister_control_send(int control, const struct cloister_plan *plan, const int *sources, const void *seccomp,
                           uint16_t seccomp_length, struct cloister_error *err);
+/*
+ * Leaves descriptors to init, which closes them once the session is ready; at most CLOISTER_SOURCES_MAX, and they stay
+ * the caller's, too. One that cannot be sent is only not left.
+ */
+void cloister_control_leave(int control, const int *fds, size_t n);
 /*
  * Receives them; every descriptor is close-on-exec. Returns 0; or -errno, and no descriptor is left (-ECONNRESET: the
  * login process is gone).

@@ -12,11 +12,28 @@
 #include "cloister/path.h"
 #include "cloister/plan.h"
 
+#define CLOISTER_LEFTOVERS_MAX 4
+
+/*
+ * Detached mounts that were needed to make others and are not any more. Closing the last descriptor of one makes the
+ * kernel wait for a grace period (namespace_unlock in Linux' fs/namespace.c), which takes milliseconds on a machine
+ * that has something to do: init does it, when the session is ready.
+ */
+struct cloister_leftovers {
+	int fds[CLOISTER_LEFTOVERS_MAX];
+	size_t n;
+};
+
+/* fd is closed by cloister_leftovers_close; at once where leftovers is NULL or full. */
+void cloister_leftovers_add(struct cloister_leftovers *leftovers, int fd);
+void cloister_leftovers_close(struct cloister_leftovers *leftovers);
+
 struct cloister_source_context {
 	int user_namespace; /* for idmapped mounts: of the session, or the inner one of users = root; -1: none */
 	int devpts;         /* the session's devpts, a mount of which the session gets a copy; -1: none yet */
 	int shared_root;    /* a detached copy of another session's root on the same state directory; -1: none */
-	const struct cloister_image *image; /* ready for cloister_image_lower; NULL: the rootfs is a directory */
+	const struct cloister_image *image;   /* ready for cloister_image_lower; NULL: the rootfs is a directory */
+	struct cloister_leftovers *leftovers; /* NULL: they are closed at once */
 };
 
 /*

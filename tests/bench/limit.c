@@ -6,6 +6,8 @@
  *
  *   limit ROOT UID PROGRAM...   runs PROGRAM in ROOT as UID
  *   limit now                   writes the time of CLOCK_MONOTONIC, in ns
+ *   limit peak PROGRAM...       runs PROGRAM, and writes the most memory that one of its processes had, in KiB, to
+ *                               standard error (who starts it from a large process would read the size of that one)
  */
 #include <fcntl.h>
 #include <linux/sched.h>
@@ -16,6 +18,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -137,6 +140,22 @@ static int say_now(void)
 	return 0;
 }
 
+static int say_peak(char **program)
+{
+	struct rusage usage;
+	int status = 0;
+	pid_t pid = fork();
+
+	must(pid, "fork");
+	if (pid == 0) {
+		execvp(program[0], program);
+		must(-1, program[0]);
+	}
+	must(wait4(pid, &status, 0, &usage), "wait");
+	fprintf(stderr, "%ld\n", usage.ru_maxrss);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 125;
+}
+
 int main(int argc, char **argv)
 {
 	struct clone_args args = {.flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC |
@@ -147,6 +166,8 @@ int main(int argc, char **argv)
 
 	if (argc == 2 && strcmp(argv[1], "now") == 0)
 		return say_now();
+	if (argc > 2 && strcmp(argv[1], "peak") == 0)
+		return say_peak(argv + 2);
 	if (argc < 4)
 		return 2;
 	unsigned uid = (unsigned)strtoul(argv[2], NULL, 10);

@@ -70,14 +70,24 @@ def commands():
 
 
 def once(command):
-    """To the first instruction of the program, to the end, the processor's: in ms."""
+    """To the first instruction of the program, to the end, the processor's time of what was waited for: in ms."""
     start = time.monotonic_ns()
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    said, wrong = process.communicate(timeout=60)
+    said = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
     end = time.monotonic_ns()
+    process.returncode = os.waitstatus_to_exitcode(status)
+    with process:
+        wrong = process.stderr.read()
     if process.returncode != 0:
         raise RuntimeError(wrong.decode(errors="replace").strip()[-300:])
-    return (int(said) - start) / 1e6, (end - start) / 1e6
+    return (int(said) - start) / 1e6, (end - start) / 1e6, (usage.ru_utime + usage.ru_stime) * 1000
+
+
+def peak(command):
+    """The most memory that one of its processes had, of those that were waited for, in MiB."""
+    wrong = subprocess.run((LIMIT, "peak") + command, stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=60).stderr
+    return int(wrong.split()[-1]) / 1024
 
 
 def calls(command):
@@ -146,26 +156,24 @@ def measure():
             kinds[name] = command
         except (RuntimeError, ValueError, subprocess.TimeoutExpired) as reason:
             REASONS[name] = str(reason)
-    first, whole = ({name: [] for name in kinds} for _ in range(2))
+    found = {name: [] for name in kinds}
     for _ in range(RUNS):
         for name, command in kinds.items():
-            to_first, to_end = once(command)
-            first[name].append(to_first)
-            whole[name].append(to_end)
-    return kinds, {name: (statistics.median(first[name]), statistics.median(whole[name])) for name in kinds}
+            found[name].append(once(command))
+    return kinds, {name: tuple(statistics.median(column) for column in zip(*rows)) for name, rows in found.items()}
 
 
 def plot(times, path):
     """A bar a program, to the first instruction and to the end, on a logarithmic scale."""
     import math
     width, row = 640, 34
-    top = max(end for _, end in times.values())
+    top = max(end for _, end, *_ in times.values())
 
     def x(ms):
         return 150 + (width - 260) * math.log10(max(ms, 1)) / math.log10(top)
 
     rows = []
-    for i, (name, (to_first, to_end)) in enumerate(sorted(times.items(), key=lambda item: item[1][1])):
+    for i, (name, (to_first, to_end, *_)) in enumerate(sorted(times.items(), key=lambda item: item[1][1])):
         y = 30 + i * row
         colour = "#c0392b" if name == "cloister" else "#7f8c8d"
         rows.append(f'<text x="140" y="{y + 15}" text-anchor="end">{name}</text>'
@@ -183,11 +191,12 @@ def main():
     kinds, times = measure()
     if "limit" not in times:
         sys.exit(f"limit: {REASONS}")
-    base_first, base = times["limit"]
-    lines = [f"{'start of a program in a directory':34} {'first':>9} {'ratio':>7} {'end':>9} {'ratio':>7} {'calls':>6}"]
-    for name, (to_first, to_end) in sorted(times.items(), key=lambda item: item[1][1]):
+    base_first, base = times["limit"][:2]
+    lines = [f"{'start of a program in a directory':34} {'first':>9} {'ratio':>7} {'end':>9} {'ratio':>7} {'calls':>6} "
+             f"{'processor':>9} {'memory':>9}"]
+    for name, (to_first, to_end, used) in sorted(times.items(), key=lambda item: item[1][1]):
         lines.append(f"{name:34} {to_first:6.2f} ms {to_first / base_first:7.2f} {to_end:6.2f} ms {to_end / base:7.2f} "
-                     f"{calls(kinds[name]):6}")
+                     f"{calls(kinds[name]):6} {used:6.1f} ms {peak(kinds[name]):5.1f} MiB")
     lines += [f"{name:34} not measured: {reason}" for name, reason in REASONS.items()]
     lines.append(f"{'so many at once, ms each':34} " + " ".join(f"{number:>9}" for number in (1, 2, 8, 32)))
     for name in ("limit", "cloister", "bwrap"):

@@ -125,7 +125,7 @@ test_the_last_one_ends_it() {
 	snapshot_before
 	hold 991
 	on iris 'setsid nohup sleep 993 >/dev/null 2>&1 </dev/null &'
-	pgrep -u iris -f '^sleep 993' >/dev/null || fail "a process did not outlive its login while another was in"
+	eventually 5 pgrep -u iris -f '^sleep 993' || fail "a process did not outlive its login while another was in"
 	kill "$CLIENT"
 	snapshot_same
 }
