@@ -47,17 +47,21 @@ static int parse_number(const char *text, uint64_t *number)
 	               : 0;
 }
 
+static const struct option import_options[] = {{"replace", no_argument, NULL, OPTION_REPLACE},
+                                               {"ref", required_argument, NULL, OPTION_REF},
+                                               {"max-size", required_argument, NULL, OPTION_MAX_SIZE},
+                                               {"max-files", required_argument, NULL, OPTION_MAX_FILES},
+                                               {"quiet", no_argument, NULL, OPTION_QUIET},
+                                               {"help", no_argument, NULL, 'h'},
+                                               {NULL, 0, NULL, 0}};
+static const struct option ls_options[] = {{"json", no_argument, NULL, OPTION_JSON},
+                                           {"help", no_argument, NULL, 'h'},
+                                           {NULL, 0, NULL, 0}};
+static const struct option no_options[] = {{"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+
 /* The index of the first other argument, or -1 after saying what is wrong. */
-static int parse(int argc, char **argv, struct image_options *options)
+static int parse(int argc, char **argv, const struct option *names, struct image_options *options)
 {
-	static const struct option names[] = {{"replace", no_argument, NULL, OPTION_REPLACE},
-	                                      {"ref", required_argument, NULL, OPTION_REF},
-	                                      {"max-size", required_argument, NULL, OPTION_MAX_SIZE},
-	                                      {"max-files", required_argument, NULL, OPTION_MAX_FILES},
-	                                      {"quiet", no_argument, NULL, OPTION_QUIET},
-	                                      {"json", no_argument, NULL, OPTION_JSON},
-	                                      {"help", no_argument, NULL, 'h'},
-	                                      {NULL, 0, NULL, 0}};
 	int option, r = 0;
 
 	*options = (struct image_options){
@@ -133,30 +137,39 @@ static int verb_rm(char **arguments, struct image_options *options, struct clois
 	return r;
 }
 
+static const struct verb {
+	const char *name;
+	const struct option *options;
+	int arguments;
+	int (*function)(char **arguments, struct image_options *options, struct cloister_error *err);
+} verbs[] = {{"import", import_options, 2, verb_import},
+             {"ls", ls_options, 0, verb_ls},
+             {"rm", no_options, 1, verb_rm}};
+
+static const struct verb *find_verb(const char *name)
+{
+	for (size_t i = 0; name != NULL && i < sizeof(verbs) / sizeof(*verbs); i++)
+		if (strcmp(name, verbs[i].name) == 0)
+			return &verbs[i];
+	return NULL;
+}
+
 int main(int argc, char **argv)
 {
-	static const struct {
-		const char *name;
-		int arguments;
-		int (*function)(char **arguments, struct image_options *options, struct cloister_error *err);
-	} verbs[] = {{"import", 2, verb_import}, {"ls", 0, verb_ls}, {"rm", 1, verb_rm}};
+	const struct verb *verb = find_verb(argv[1]);
 	struct image_options options;
 	struct cloister_error err = {0};
 	char line[2048];
 
-	int first = parse(argc, argv, &options);
+	int first = parse(argc, argv, verb != NULL ? verb->options : no_options, &options);
 	if (first < 0)
 		return FAILED;
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs) && first < argc; i++) {
-		if (strcmp(argv[first], verbs[i].name) != 0)
-			continue;
-		if (argc - first - 1 != verbs[i].arguments)
-			break;
-		if (verbs[i].function(argv + first + 1, &options, &err) >= 0)
-			return 0;
-		fprintf(stderr, "cloister: %s\n", cloister_error_line(&err, line, sizeof(line)));
+	if (verb == NULL || argc - first - 1 != verb->arguments) {
+		usage_error(first < argc ? "not understood" : "import, ls or rm?");
 		return FAILED;
 	}
-	usage_error(first < argc ? "not understood" : "import, ls or rm?");
+	if (verb->function(argv + first + 1, &options, &err) >= 0)
+		return 0;
+	fprintf(stderr, "cloister: %s\n", cloister_error_line(&err, line, sizeof(line)));
 	return FAILED;
 }

@@ -245,6 +245,43 @@ test_names() {
 	want "not root" 125 "$(status setpriv --reuid nora --clear-groups "$HOST_BUILD/cloister" image ls)"
 }
 
+# refused_option ARGUMENT...: a usage error.
+refused_option() {
+	local out status=0
+	out=$(image "$@" 2>&1) || status=$?
+	want "$*: status" 125 "$status"
+	want_match "$*" "^image: .*option" "$out"
+	want_match "$*" '^usage: cloister image' "$out"
+}
+
+# What one verb takes the others refuse, and nothing is done.
+test_options_of_another_verb() {
+	local option
+	tree_make /tmp/tree
+	tar -C /tmp/tree -cf /tmp/archive.tar etc
+	image import --replace --quiet --max-size 1000000 --max-files=100 /tmp/archive.tar one
+	for option in --replace --quiet --ref=one --max-size=1000000 --max-files=100; do
+		refused_option ls "$option"
+		refused_option rm "$option" one
+		refused_option rm one "$option"
+		refused_option "$option" ls
+	done
+	refused_option rm --json one
+	refused_option rm one --j
+	refused_option import --json /tmp/archive.tar two
+	refused_option import /tmp/archive.tar two --json
+	refused_option ls --json=yes
+	want "images" one "$(ls -A "$IMAGES")"
+	want "too many" 125 "$(status image ls one)"
+	want "too few" 125 "$(status image rm)"
+	want "none" 125 "$(status image)"
+	for option in import ls rm; do
+		want_match "$option --help" '^usage: cloister image import' "$(image "$option" --help)"
+	done
+	image rm one
+	want "control: removed" "" "$(ls -A "$IMAGES")"
+}
+
 test_ls_and_rm() {
 	want "none" "" "$(image ls)"
 	want "none as JSON" "[]" "$(image ls --json | tr -d ' \n')"
