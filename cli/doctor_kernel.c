@@ -88,7 +88,8 @@ static const struct {
 	long (*attempt)(void);
 	const char *why;
 } calls[] = {
-	{"clone3", try_clone3, "Linux 5.3 has it: init is started with it"},
+	{"clone3", try_clone3,
+         "Linux 5.3 has it: homes that root may not open, su's terminal, pasta, and init where there are limits"},
 	{"openat2", try_openat2, "Linux 5.6 has it: no path is safe without it"},
 	{"fsopen", try_fsopen, "Linux 5.2 has it: the mount API"},
 	{"open_tree", try_open_tree, "Linux 5.2 has it: the mount API"},

@@ -43,6 +43,11 @@ test_what_is_missing() {
 	ill openat2:error=ENOSYS
 	want "openat2" 1 "$STATUS"
 	want_match "openat2" '^missing: openat2: Linux 5.6' "$OUT"
+	# What a session of a user without limits, whose home is not bound, does without.
+	ill clone3:error=ENOSYS
+	want "clone3" 1 "$STATUS"
+	want_match "clone3" '^missing: clone3: Linux 5.3 has it: homes that root may not open, .*init where there are limits$' "$OUT"
+	want_match "init is not started with it" '^ok: a session of iris was started' "$OUT"
 	ill landlock_create_ruleset:error=ENOSYS
 	want_match "Landlock" "^weaker: Landlock's scopes: Linux 6.12" "$OUT"
 	want "no reason to refuse" 0 "$STATUS"
