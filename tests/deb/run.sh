@@ -4,6 +4,7 @@
 set -eu
 cd -- "$(dirname -- "$0")/../.."
 . tests/lib/checks.sh
+. tests/lib/tree.sh
 build=${B:-build}
 
 [ "$(id -u)" -eq 0 ] || { echo "check-deb makes a tree of packages and needs root" >&2; exit 1; }
@@ -22,30 +23,10 @@ in_root() {
 		HOME=/root DEBIAN_FRONTEND=noninteractive "$@"
 }
 
-# The first process of the machine in the tree. A chroot(2) would not do: no user namespace can be made in one.
-machine_init() {
-	set -eu
-	mount --make-rprivate /
-	mount --bind "$root" "$root"
-	mount -t proc proc "$root/proc"
-	mount --rbind /sys "$root/sys"
-	mount --rbind /dev "$root/dev"
-	mount -t tmpfs -o mode=0755 run "$root/run"
-	mount -t tmpfs -o mode=1777 tmp "$root/tmp"
-	cd "$root"
-	mkdir run/old run/sshd
-	pivot_root . run/old
-	umount -l /run/old
-	rmdir /run/old
-	ip link set lo up
-	hostname localhost
-	exec "$@"
-}
-
 # in_machine COMMAND...: likewise, with a network of its own and the tree as its root, as a machine that has booted.
 in_machine() {
-	env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root DEBIAN_FRONTEND=noninteractive root="$root" unshare --mount --pid --fork --kill-child --net --uts --ipc \
-		bash -c "$(declare -f machine_init); machine_init \"\$@\"" machine "$@"
+	tree_enter "$root" --net --uts --ipc -- \
+		sh -ec 'ip link set lo up; hostname localhost; export DEBIAN_FRONTEND=noninteractive; exec "$@"' machine "$@"
 }
 
 pam_files() {

@@ -1,10 +1,11 @@
 #!/bin/bash
 # The same tests with Debian 13's OpenSSH 10, linux-pam 1.7, util-linux and sudo: a tree of packages, made by
-# mmdebstrap(1), is entered by pivot_root in namespaces of its own, Cloister is built there, and files of tests/login
-# run there. One result here for each file: "ok debian13.FILE".
+# mmdebstrap(1), is entered (tests/lib/tree.sh), Cloister is built there, and files of tests/login run there. One result
+# here for each file: "ok debian13.FILE".
 # Skipped by name where no Debian registry can be reached.
 set -u
 cd -- "$(dirname -- "$0")/../.." || exit 1
+. tests/lib/tree.sh
 
 packages=openssh-server,openssh-client,openssh-sftp-server,libpam0g-dev,gcc,libc6-dev,make,pkg-config,libcap-dev
 packages+=,libseccomp-dev,libsubid-dev,libaudit-dev,libjson-c-dev,libarchive-dev,libssl-dev,libcmocka-dev,scdoc,uidmap,busybox-static,expect,tmux,screen
@@ -27,27 +28,8 @@ test_terminals() { in_tree terminals; }
 test_sshd_settings() { in_tree sshd_settings; }
 test_login_shell() { in_tree login_shell; }
 
-# The first process of the tree's pid namespace. $tree is exported.
-tree_init() {
-	set -eu
-	mount --make-rprivate /
-	mount --bind "$tree" "$tree"
-	mount -t proc proc "$tree/proc"
-	mount --rbind /sys "$tree/sys"
-	mount --rbind /dev "$tree/dev"
-	cd "$tree"
-	mkdir -p old run/sshd
-	pivot_root . old
-	umount -l /old
-	cd /src
-	export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TMPDIR=/tmp PYTHON_COLORS=0
-	unset B
-	"$@"
-}
-export -f tree_init
-
 enter() {
-	unshare --mount --pid --fork --kill-child bash -c 'tree_init "$@"' enter "$@"
+	tree_enter "$tree" -- env -C /src TMPDIR=/tmp PYTHON_COLORS=0 "$@"
 }
 
 in_tree() {
@@ -64,7 +46,6 @@ in_tree() {
 names=("$@")
 [ ${#names[@]} -gt 0 ] || mapfile -t names < <(sed -n 's/^test_\([a-z0-9_]*\)().*/\1/p' "$0")
 tree=$(mktemp -d "${TMPDIR:-/tmp}/cloister-debian13.XXXXXX")
-export tree
 trap 'rm -rf --one-file-system "$tree" "$tree".*' EXIT
 chmod 0755 "$tree"
 
