@@ -292,6 +292,23 @@ sshd_stop() {
 	rm -f /run/sshd.pid
 }
 
+sshd_listens() {
+	grep -c 'Server listening' /var/log/syslog || true
+}
+
+# sshd reads its configuration anew. By the word of its log, since until then the port answers, too.
+sshd_reload() {
+	local before i
+	before=$(sshd_listens)
+	kill -HUP "$(cat /run/sshd.pid)"
+	for ((i = 0; i < 200; i++)); do
+		[ "$(sshd_listens)" -le "$before" ] || return 0
+		sleep 0.05
+	done
+	echo "sshd does not come back: $(/usr/sbin/sshd -t 2>&1)" >&2
+	return 1
+}
+
 sshd_restart() {
 	sshd_stop
 	sshd_start "$@"

@@ -84,16 +84,14 @@ test_chroot_directory_is_refused() {
 	sshd_restart 'LogLevel VERBOSE'
 	want "before" 0 "$(status on iris true)"
 	printf '%s\n' 'Match User iris,nora' 'ChrootDirectory /srv/root' >>/etc/ssh/sshd_config
-	kill -HUP "$(cat /run/sshd.pid)"
-	eventually 5 port_open 22
+	sshd_reload
 	want_match "control: sshd does it for nora" '/bin/sh: No such file' "$(on nora true 2>&1)"
 	want "refused" 254 "$(status on iris true)"
 	want_match "the reason" 'refused: sshd: ChrootDirectory .*/srv/root' "$(log_new)"
 	want_match "the user is told" 'could not be started' "$(on iris true 2>&1)"
 	want_match "cloister check" 'ChrootDirectory /srv/root holds for iris' "$("$HOST_BUILD/cloister" check iris || true)"
 	sed -i 's/^Match User.*/Match User nora/' /etc/ssh/sshd_config
-	kill -HUP "$(cat /run/sshd.pid)"
-	eventually 5 port_open 22
+	sshd_reload
 	want "others' does not matter" 0 "$(status on iris true)"
 }
 

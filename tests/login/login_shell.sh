@@ -133,8 +133,7 @@ test_holes_are_named_and_closed() {
 	grep -E '^ +(Match|DisableForwarding|Subsystem)' <<<"$said" >>/etc/ssh/sshd_config
 	want "the lines" 3 "$(grep -cE '^ +(Match User iris|DisableForwarding yes|Subsystem sftp /usr)' /etc/ssh/sshd_config)"
 	/usr/sbin/sshd -t || fail "sshd does not take the lines"
-	kill -HUP "$(cat /run/sshd.pid)"
-	eventually 5 port_open 22
+	sshd_reload
 	sftp_reaches_host iris && fail "sftp still reaches the host"
 	forward_reaches_host iris && fail "a forward still reaches the host"
 	want_match "said" 'ok: .*sftp and forwards are closed' "$("$HOST_BUILD/cloister" check iris || true)"

@@ -113,8 +113,7 @@ test_sftp_drop() {
 	example drop
 	awk '/^Match User drop/ {there = 1} /^```/ {there = 0} there' /opt/doc/cloister.conf.5.scd |
 		sed 's/User drop/User iris/' >>/etc/ssh/sshd_config
-	kill -HUP "$(cat /run/sshd.pid)"
-	eventually 20 port_open 22
+	sshd_reload
 	echo theirs >/tmp/theirs.txt
 	eventually 20 eval 'timeout 20 sftp -b - iris@testhost <<<"put /tmp/theirs.txt one.txt" >/tmp/out 2>&1' || fail "$(cat /tmp/out)"
 	want "what was left" theirs "$(cat /srv/drop/one.txt)"
