@@ -62,6 +62,7 @@ static int fill_arguments(const struct cloister_plan *plan, const struct cloiste
 	                                    "--foreground",
 	                                    "--quiet",
 	                                    "--config-net",
+	                                    "--no-netns-quit",
 	                                    "--no-map-gw",
 	                                    "--tcp-ns",
 	                                    "none",
