@@ -153,8 +153,9 @@ fuzz:
 		SANITIZE='$(subst address,fuzzer-no-link$(comma)address,$(ASAN))' fuzz-programs
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run.sh $(B)/libfuzzer/fuzz $(FUZZ_ONLY)
 
-.PHONY: unit tests
-tests: $(UNIT) $(PROBES) $(B)/probe/asan/sessions fuzz-corpus
+.PHONY: unit probes tests
+probes: $(PROBES)
+tests: $(UNIT) probes $(B)/probe/asan/sessions fuzz-corpus
 unit: $(UNIT)
 	@for t in $(UNIT); do echo "== $$t"; $$t || exit 1; done
 

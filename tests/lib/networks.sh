@@ -36,7 +36,7 @@ serve() {
 		in=(ip netns exec "$1")
 		shift
 	fi
-	"${in[@]}" socat "TCP-LISTEN:$2,bind=$1,fork,reuseaddr" "SYSTEM:echo $3" &
+	"${in[@]}" socat "TCP-LISTEN:$2,bind=$1,fork,reuseaddr" "SYSTEM:echo $3; sleep 0.2" &
 	eventually 5 "${in[@]}" bash -c "exec 3<>/dev/tcp/$1/$2" || fail "no listener on $1:$2"
 }
 

@@ -7,6 +7,8 @@ set -u
 # shellcheck disable=SC2034 # read by run_cases
 CASE_TIMEOUT=120
 
+# login(1) is started below a shell, which keeps the terminal open: talk_pty of login_su.sh says why.
+
 # share [LINE...]: iris' logins share a session.
 share() {
 	isolate iris 'scope = user' "$@"
@@ -64,7 +66,7 @@ test_one_session_for_all_ways_in() {
 	want "sudo" "$SPACE" "$(timeout 20 sudo -u iris -i sed -n s/^session=//p /run/cloister/session </dev/null)"
 	cat >"$CASE_STATE/talk" <<-END
 		set timeout 20
-		spawn -noecho login -f iris
+		spawn -noecho sh -c {setsid -c -w login -f iris; :}
 		expect -re {[\$] \$}
 		send "$ID; tty; exit 7\r"
 		expect eof
@@ -88,7 +90,7 @@ test_whoever_comes_first_starts_it() {
 		case $first in
 		su*) timeout 30 $first 'exec sleep 992' </dev/null >"$CASE_STATE/first" & ;;
 		*)
-			printf 'set timeout 30\nspawn -noecho %s\nexpect -re {[$] $}\nsend "sleep 992; exit\\r"\nexpect eof\n' "$first" \
+			printf 'set timeout 30\nspawn -noecho sh -c {setsid -c -w %s; :}\nexpect -re {[$] $}\nsend "sleep 992; exit\\r"\nexpect eof\n' "$first" \
 				>"$CASE_STATE/talk"
 			expect "$CASE_STATE/talk" >"$CASE_STATE/first" &
 			;;
@@ -155,7 +157,7 @@ test_a_console_is_for_its_own_login() {
 	hold 991
 	cat >"$CASE_STATE/talk" <<-'END'
 		set timeout 20
-		spawn -noecho login -f iris
+		spawn -noecho sh -c {setsid -c -w login -f iris; :}
 		expect -re {[$] $}
 		send "sleep 995; exit\r"
 		expect eof

@@ -85,7 +85,7 @@ test_other_ways_in() {
 	want "a script" "root 1 a b" "$(timeout 20 sudo -u iris /home/iris/script "a b" </dev/null)"
 	local output
 	output=$(timeout 20 expect -c '
-		spawn -noecho /bin/login -f iris
+		spawn -noecho sh -c {setsid -c -w /bin/login -f iris; :}
 		expect "# "
 		send "echo I am \$(whoami) on \$(tty)\r"
 		expect -re {I am root on /dev/pts/[0-9]+}
