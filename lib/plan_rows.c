@@ -9,9 +9,6 @@
 #include <string.h>
 #include <sys/mount.h>
 
-#include "account_lines.h"
-#include "cloister/cleanup.h"
-
 #define SAFE    CLOISTER_SAFE
 #define NO_EXEC ((uint64_t)MOUNT_ATTR_NOEXEC)
 #define RDONLY  ((uint64_t)MOUNT_ATTR_RDONLY)
@@ -61,13 +58,6 @@ static struct cloister_row *add_asked(struct cloister_row_list *list, const char
 	if (row->origin == NULL)
 		list->error = ENOMEM;
 	return row;
-}
-
-bool cloister_plan_is_launcher(const char *shell)
-{
-	const char *slash = strrchr(shell, '/');
-
-	return strcmp(slash != NULL ? slash + 1 : shell, "cloister-sh") == 0;
 }
 
 /* The layer in memory of a rootfs without a state. With `no` it holds mount points alone. */
@@ -275,197 +265,6 @@ static void add_content(struct cloister_row_list *list, const struct cloister_po
 			CLOISTER_ROW_IF_PRESENT;
 }
 
-static bool transfers_only(const struct cloister_policy *policy)
-{
-	return policy->refuse != NULL && policy->refuse_except_sftp;
-}
-
-/* The session's file for a login of which only the transfer of files is let through. */
-static char *with_refusal(char *text, const struct cloister_policy *policy)
-{
-	char *longer = NULL;
-
-	if (text == NULL || !transfers_only(policy))
-		return text;
-	if (asprintf(&longer, "%srefuse=%s\n", text, policy->refuse) < 0)
-		longer = NULL;
-	free(text);
-	return longer;
-}
-
-/* What the launcher has to know for users = root: the user's groups as well, since the rootfs's own group(5) is all
- * that a login program knows inside. */
-static char *root_session_text(const struct cloister_plan *plan, const struct cloister_account *account)
-{
-	uint32_t groups[CLOISTER_ID_EXTENTS_MAX];
-	size_t n = cloister_ids_own_groups(account, groups, CLOISTER_ID_EXTENTS_MAX);
-	char *text = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
-
-	if (out == NULL)
-		return NULL;
-	fprintf(out, "session=%s\nuser=%s\nuid=%u\nshell=%s\nlogin_shell=%s\nroot_capabilities=%llu\nroot_groups=0",
-	        plan->session_id, plan->user, plan->uid, plan->shell, account->shell,
-	        (unsigned long long)plan->root_capabilities);
-	for (size_t i = 1; i < n; i++) {
-		if (groups[i] != account->gid)
-			fprintf(out, " %u", groups[i]);
-	}
-	fputc('\n', out);
-	if (fclose(out) != 0) {
-		free(text);
-		return NULL;
-	}
-	return text;
-}
-
-/*
- * users = root. A mount of its own, sealed in the end: root inside must not be able to rename it, or what is in it.
- */
-static void add_root_users(struct cloister_row_list *list, const struct cloister_policy *policy,
-                           const struct cloister_account *account, const struct cloister_plan_facts *facts)
-{
-	struct cloister_plan *plan = list->plan;
-	char _cleanup_free_ *text = with_refusal(root_session_text(plan, account), policy);
-
-	if (text == NULL) {
-		list->error = ENOMEM;
-		return;
-	}
-	add(list, CLOISTER_ROW_TMPFS, "", "/run/cloister", "mode=0755")->attributes = SAFE;
-	add(list, CLOISTER_ROW_USERS, "", CLOISTER_USERS_FILE, "")->attributes = SAFE | NO_EXEC | RDONLY;
-	/* After it: the file names the inode of both user namespaces. */
-	add(list, CLOISTER_ROW_FILE, "", CLOISTER_SESSION_FILE, text)->mode = 0444;
-	add(list, CLOISTER_ROW_DIRECTORY, "", CLOISTER_USERS_TREE, "")->mode = 0755;
-	struct cloister_row *row = add(list, CLOISTER_ROW_BIND, facts->init_path, CLOISTER_DOOR, "");
-	row->attributes = SAFE | RDONLY;
-	row->flags = CLOISTER_ROW_ROOT_ONLY;
-}
-
-/*
- * What the login program executes must come to the launcher. Not by a mount on the program itself: nobody, root inside
- * neither, could replace it then (rename(2), EBUSY), as an upgrade of its package does. So the directories are covered,
- * and the user's programs have a second tree of the same mounts as their root, in which they are not.
- */
-static void add_doors(struct cloister_row_list *list, const struct cloister_policy *policy,
-                      const struct cloister_account *account)
-{
-	static const char *const directories[] = {"/bin",      "/usr/bin",       "/sbin",
-	                                          "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"};
-	const char *slash = strrchr(account->shell, '/');
-
-	add(list, CLOISTER_ROW_SEAL, "", "/run/cloister", "")->attributes = SAFE | RDONLY;
-	add(list, CLOISTER_ROW_TREE, "", CLOISTER_USERS_TREE, "");
-	if (slash != NULL && slash != account->shell) {
-		char _cleanup_free_ *directory = strndup(account->shell, (size_t)(slash - account->shell));
-
-		if (directory == NULL)
-			list->error = ENOMEM;
-		else
-			add(list, CLOISTER_ROW_DOORS, "", directory, slash + 1)->attributes = SAFE | RDONLY;
-	}
-	for (size_t i = 0; i < sizeof(directories) / sizeof(*directories); i++) {
-		struct cloister_row *row = add(list, CLOISTER_ROW_DOORS, "", directories[i], "");
-
-		row->attributes = SAFE | RDONLY;
-		row->flags = CLOISTER_ROW_IF_PRESENT;
-	}
-	if (policy->writable == CLOISTER_WRITABLE_NO)
-		add(list, CLOISTER_ROW_SEAL, "", CLOISTER_USERS_TREE, "")->attributes = SAFE | RDONLY;
-}
-
-static void add_session_files(struct cloister_row_list *list, const struct cloister_policy *policy,
-                              const struct cloister_account *account, const struct cloister_plan_facts *facts)
-{
-	struct cloister_plan *plan = list->plan;
-	char _cleanup_free_ *text = NULL;
-	const char *login_shell = account->shell;
-
-	/* As late as it can be: the session file names the namespaces. */
-	cloister_plan_add_network_namespace(list);
-	if (plan->root_inside) {
-		add_root_users(list, policy, account, facts);
-		return;
-	}
-	if (asprintf(&text, "session=%s\nuser=%s\nuid=%u\nshell=%s\n", plan->session_id, plan->user, plan->uid,
-	             plan->shell) < 0)
-		text = NULL;
-	text = with_refusal(text, policy);
-	if (text == NULL) {
-		list->error = ENOMEM;
-		return;
-	}
-	add(list, CLOISTER_ROW_DIRECTORY, "", "/run/cloister", "")->mode = 0755;
-	add(list, CLOISTER_ROW_FILE, "", CLOISTER_SESSION_FILE, text)->mode = 0444;
-
-	/* sshd execs the passwd shell's path from inside: the launcher must be there under that name, and be ours. */
-	if (facts->privileged && facts->init_path != NULL && *login_shell == '/' &&
-	    (cloister_plan_is_launcher(login_shell) || transfers_only(policy) ||
-	     (policy->shell != NULL && strcmp(policy->shell, login_shell) != 0))) {
-		struct cloister_row *row = add(list, CLOISTER_ROW_BIND, facts->init_path, login_shell, "");
-
-		row->attributes = SAFE | RDONLY;
-		row->flags = CLOISTER_ROW_ROOT_ONLY;
-	}
-}
-
-static char *group_lines(const struct cloister_account *account)
-{
-	char *text = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
-
-	if (out == NULL)
-		return NULL;
-	for (size_t i = 0; i < account->n_groups; i++) {
-		bool own = account->groups[i] == account->gid;
-
-		if (account->group_names[i] != NULL && cloister_account_field_fits(account->group_names[i]) &&
-		    (own || account->groups[i] >= CLOISTER_FIRST_USER_GID))
-			fprintf(out, "%s:x:%u:%s\n", account->group_names[i], account->groups[i],
-			        own ? "" : account->name);
-	}
-	fputs("root:x:0:\ntty:x:5:\nnogroup:x:65534:\n", out);
-	if (fclose(out) != 0) {
-		free(text);
-		return NULL;
-	}
-	return text;
-}
-
-/* The user comes first: of two lines with one id, the first one gives its name. */
-static void add_account_lines(struct cloister_row_list *list, const struct cloister_account *account)
-{
-	char _cleanup_free_ *users = NULL;
-	char _cleanup_free_ *groups = group_lines(account);
-	const char *gecos = cloister_account_field_fits(account->gecos) ? account->gecos : "";
-
-	/* users = root: the user is root inside, and adduser(8) renames a new file over these, which a mount forbids.
-	 */
-	if (list->plan->root_inside || list->plan->inside_uid != list->plan->uid) {
-		uint32_t if_present = list->plan->privileged ? 0 : CLOISTER_ROW_IF_PRESENT;
-
-		add(list, CLOISTER_ROW_ACCOUNT, "", "/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n")->flags =
-			if_present;
-		add(list, CLOISTER_ROW_ACCOUNT, "", "/etc/group", "root:x:0:\n")->flags = if_present;
-		return;
-	}
-
-	if (asprintf(&users,
-	             "%s:x:%u:%u:%s:%s:%s\nroot:x:0:0:root:/root:/bin/sh\n"
-	             "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
-	             account->name, account->uid, account->gid, gecos, account->home, account->shell) < 0 ||
-	    groups == NULL) {
-		list->error = ENOMEM;
-		return;
-	}
-	/* A read-only rootfs without the file cannot be given one. */
-	uint32_t flags = list->plan->privileged ? 0 : CLOISTER_ROW_IF_PRESENT;
-	add(list, CLOISTER_ROW_ACCOUNT, "", "/etc/passwd", users)->flags = flags;
-	add(list, CLOISTER_ROW_ACCOUNT, "", "/etc/group", groups)->flags = flags;
-}
-
 /* What a name service and a clock need; with rootfs = / often links into the host's /run, which is not there. */
 static void add_copies(struct cloister_row_list *list)
 {
@@ -484,7 +283,7 @@ static void add_closing(struct cloister_row_list *list, const struct cloister_po
 	struct cloister_plan *plan = list->plan;
 
 	if (plan->root_inside)
-		add_doors(list, policy, account);
+		cloister_plan_add_doors(list, policy, account);
 	if (policy->writable == CLOISTER_WRITABLE_NO && plan->privileged)
 		add(list, CLOISTER_ROW_READ_ONLY, "", "/", "")->attributes = SAFE | RDONLY;
 	add(list, CLOISTER_ROW_PIVOT, "", "/", "");
@@ -519,8 +318,8 @@ int cloister_plan_add_rows(struct cloister_plan *plan, const struct cloister_pol
 		if (r < 0)
 			return r;
 	}
-	add_session_files(&list, policy, account, facts);
-	add_account_lines(&list, account);
+	cloister_plan_add_session_files(&list, policy, account, facts);
+	cloister_plan_add_account_lines(&list, account);
 	add_copies(&list);
 	add_closing(&list, policy, account, facts);
 	if (list.error != 0)

@@ -21,9 +21,6 @@ struct cloister_row_list {
 struct cloister_row *cloister_row_add(struct cloister_row_list *list, enum cloister_row_kind kind, const char *source,
                                       const char *target, const char *data);
 
-/* Whether a login shell is cloister-sh, wherever it is installed. */
-bool cloister_plan_is_launcher(const char *shell);
-
 /* users = root: whether it can be. Returns 0 or -errno. */
 int cloister_plan_root_check(const struct cloister_policy *policy, const struct cloister_account *account,
                              const struct cloister_plan_facts *facts, struct cloister_error *err);
@@ -43,6 +40,17 @@ int cloister_plan_add_rows(struct cloister_plan *plan, const struct cloister_pol
 /* With rootfs = /: file systems of the host that are shown, and places that are hidden (plan_host.c). */
 void cloister_plan_add_host(struct cloister_row_list *list, const struct cloister_policy *policy,
                             const struct cloister_account *account, const struct cloister_plan_facts *facts);
+
+/* Whether a login shell is cloister-sh, wherever it is installed (plan_session_files.c, as the next three). */
+bool cloister_plan_is_launcher(const char *shell);
+/* The session's file, and what stands at the path of the user's login shell. */
+void cloister_plan_add_session_files(struct cloister_row_list *list, const struct cloister_policy *policy,
+                                     const struct cloister_account *account, const struct cloister_plan_facts *facts);
+/* users = root: what the login program executes leads to the launcher, and a second tree in which that is not so. */
+void cloister_plan_add_doors(struct cloister_row_list *list, const struct cloister_policy *policy,
+                             const struct cloister_account *account);
+/* The user in passwd(5) and group(5). */
+void cloister_plan_add_account_lines(struct cloister_row_list *list, const struct cloister_account *account);
 
 /*
  * Puts the rows from first on, which the configuration asked for, into order: parents before what lies below them.
