@@ -13,9 +13,7 @@
 #include "cloister/number.h"
 #include "cloister/path.h"
 
-#define TIMEOUT_MAX    600
-#define HOST_NAME_SIZE 64
-#define FILES_LIMIT    INT64_MAX
+#define TIMEOUT_MAX 600
 /* What the kernel can number (NR_UNIX98_PTY_MAX). By default one session alone cannot take the 4,096 of a machine. */
 #define PTYS_LIMIT 1048576
 #define PTYS_MAX   1024
@@ -72,7 +70,7 @@ static int wrong(struct cloister_error *err, const char *text)
 	return cloister_fail(err, EINVAL, "configuration", NULL, "%s", text);
 }
 
-static int parse_bytes(const char *text, uint64_t *bytes)
+int cloister_policy_parse_bytes(const char *text, uint64_t *bytes)
 {
 	uint64_t number;
 
@@ -82,7 +80,7 @@ static int parse_bytes(const char *text, uint64_t *bytes)
 	return 0;
 }
 
-static int set_bounded(const char *value, uint64_t least, uint64_t most, uint64_t *out)
+int cloister_policy_parse_number(const char *value, uint64_t least, uint64_t most, uint64_t *out)
 {
 	uint64_t number;
 
@@ -90,76 +88,6 @@ static int set_bounded(const char *value, uint64_t least, uint64_t most, uint64_
 		return -EINVAL;
 	*out = number;
 	return 0;
-}
-
-/* The kernel takes any text for the machine's name ("(none)", "my_host"), and nobody's login may depend on it. */
-static void put_host_name(const char *name, FILE *out)
-{
-	size_t n = 0;
-
-	for (; *name != '\0' && n < HOST_NAME_SIZE; name++) {
-		bool plain = isalnum((unsigned char)*name);
-
-		if (plain || n > 0) {
-			fputc(plain || *name == '.' ? *name : '-', out);
-			n++;
-		}
-	}
-	if (n == 0)
-		fputs("localhost", out);
-}
-
-/* Replaces %u %U %g %h %s %H %%; NULL with an error for another one. */
-static char *expand(const char *value, const struct cloister_expansion *expansion, struct cloister_error *err)
-{
-	char *text = NULL;
-	size_t size = 0;
-	bool unknown = false;
-	FILE *out = open_memstream(&text, &size);
-
-	if (out == NULL) {
-		cloister_fail(err, ENOMEM, "configuration", NULL, "no memory");
-		return NULL;
-	}
-	for (const char *at = value; !unknown && *at != '\0'; at++) {
-		if (*at != '%') {
-			fputc(*at, out);
-			continue;
-		}
-		switch (*++at) {
-		case 'u':
-			fputs(expansion->account->name, out);
-			break;
-		case 'U':
-			fprintf(out, "%u", expansion->account->uid);
-			break;
-		case 'g':
-			fputs(expansion->group, out);
-			break;
-		case 'h':
-			fputs(expansion->account->home, out);
-			break;
-		case 's':
-			fputs(expansion->tokens->session_id, out);
-			break;
-		case 'H':
-			put_host_name(expansion->tokens->host_name, out);
-			break;
-		case '%':
-			fputc('%', out);
-			break;
-		default:
-			unknown = true;
-			break;
-		}
-	}
-	if (fclose(out) != 0 || unknown) {
-		free(text);
-		cloister_fail(err, unknown ? EINVAL : ENOMEM, "configuration", NULL,
-		              "the tokens are %%u %%U %%g %%h %%s %%H %%%%");
-		return NULL;
-	}
-	return text;
 }
 
 static int set_word(const char *value, const char *const *words, unsigned *out)
@@ -198,121 +126,12 @@ static int set_path(char **out, char *value)
 	return *out == NULL ? -ENOMEM : 0;
 }
 
-static char *copy_origin(const struct cloister_expansion *expansion)
-{
-	return strdup(expansion->origin != NULL ? expansion->origin : "");
-}
-
-static int add_bind(struct cloister_policy *policy, char *value, const struct cloister_expansion *expansion)
-{
-	char *colon = strchr(value, ':');
-	const char *target = value;
-	struct cloister_bind bind = {0};
-	size_t length = strlen(value);
-
-	if (length > 3 && strcmp(value + length - 3, ":ro") == 0) {
-		value[length - 3] = '\0';
-		bind.read_only = true;
-		colon = strchr(value, ':');
-	}
-	if (colon != NULL) {
-		*colon = '\0';
-		target = colon + 1;
-	}
-	if (!cloister_path_is_plain(value) || !cloister_path_is_plain(target) || strcmp(target, "/") == 0 ||
-	    strchr(target, ':') != NULL)
-		return -EINVAL;
-	struct cloister_bind *binds = reallocarray(policy->binds, policy->n_binds + 1, sizeof(*binds));
-	if (binds == NULL)
-		return -ENOMEM;
-	policy->binds = binds;
-	bind.source = strdup(value);
-	bind.target = strdup(target);
-	bind.origin = copy_origin(expansion);
-	binds[policy->n_binds++] = bind;
-	return bind.source == NULL || bind.target == NULL || bind.origin == NULL ? -ENOMEM : 0;
-}
-
-/* Takes ":KEY=REST" off the end of the value; NULL where it is not there. */
-static char *take_suffix(char *value, const char *key)
-{
-	char *at = strstr(value, key);
-
-	if (at == NULL)
-		return NULL;
-	*at = '\0';
-	return at + strlen(key);
-}
-
-static int add_tmpfs(struct cloister_policy *policy, char *value, const struct cloister_expansion *expansion)
-{
-	const char *files = take_suffix(value, ":files=");
-	const char *size = take_suffix(value, ":size=");
-	struct cloister_tmpfs tmpfs = {0};
-
-	if (files != NULL && set_bounded(files, 1, FILES_LIMIT, &tmpfs.files) < 0)
-		return -EINVAL;
-	if (size != NULL && parse_bytes(size, &tmpfs.size) < 0)
-		return -EINVAL;
-	if (!cloister_path_is_plain(value) || strcmp(value, "/") == 0)
-		return -EINVAL;
-	struct cloister_tmpfs *list = reallocarray(policy->tmpfs, policy->n_tmpfs + 1, sizeof(*list));
-	if (list == NULL)
-		return -ENOMEM;
-	policy->tmpfs = list;
-	tmpfs.path = strdup(value);
-	tmpfs.origin = copy_origin(expansion);
-	list[policy->n_tmpfs++] = tmpfs;
-	return tmpfs.path == NULL || tmpfs.origin == NULL ? -ENOMEM : 0;
-}
-
-static int add_mask(struct cloister_policy *policy, const char *value, const struct cloister_expansion *expansion)
-{
-	if (!cloister_path_is_plain(value) || strcmp(value, "/") == 0)
-		return -EINVAL;
-	struct cloister_mask *masks = reallocarray(policy->masks, policy->n_masks + 1, sizeof(*masks));
-	if (masks == NULL)
-		return -ENOMEM;
-	policy->masks = masks;
-	struct cloister_mask *mask = &masks[policy->n_masks++];
-	*mask = (struct cloister_mask){.path = strdup(value), .origin = copy_origin(expansion)};
-	return mask->path == NULL || mask->origin == NULL ? -ENOMEM : 0;
-}
-
-void cloister_policy_clear_list(struct cloister_policy *policy, const char *key)
-{
-	if (strcmp(key, "bind") == 0) {
-		for (size_t i = 0; i < policy->n_binds; i++) {
-			free(policy->binds[i].source);
-			free(policy->binds[i].target);
-			free(policy->binds[i].origin);
-		}
-		policy->n_binds = 0;
-	} else if (strcmp(key, "tmpfs") == 0) {
-		for (size_t i = 0; i < policy->n_tmpfs; i++) {
-			free(policy->tmpfs[i].path);
-			free(policy->tmpfs[i].origin);
-		}
-		policy->n_tmpfs = 0;
-	} else if (strcmp(key, "mask") == 0) {
-		for (size_t i = 0; i < policy->n_masks; i++) {
-			free(policy->masks[i].path);
-			free(policy->masks[i].origin);
-		}
-		policy->n_masks = 0;
-	} else if (strcmp(key, "publish") == 0) {
-		for (size_t i = 0; i < policy->n_publish; i++)
-			free(policy->publish[i]);
-		policy->n_publish = 0;
-	}
-}
-
 /* Letters, digits, '-' and '.', as hostname(7) has it. */
 static int set_hostname(struct cloister_policy *policy, const char *value)
 {
 	size_t length = strlen(value);
 
-	if (length == 0 || length > HOST_NAME_SIZE || value[0] == '-' || value[0] == '.')
+	if (length == 0 || length > CLOISTER_HOST_NAME_SIZE || value[0] == '-' || value[0] == '.')
 		return -EINVAL;
 	for (size_t i = 0; i < length; i++) {
 		if (!isalnum((unsigned char)value[i]) && value[i] != '-' && value[i] != '.')
@@ -454,11 +273,11 @@ static int set_other(struct cloister_policy *policy, const char *key, char *valu
 	if (strcmp(key, "shell") == 0)
 		return set_path(&policy->shell, value);
 	if (strcmp(key, "bind") == 0)
-		return add_bind(policy, value, expansion);
+		return cloister_policy_add_bind(policy, value, expansion);
 	if (strcmp(key, "tmpfs") == 0)
-		return add_tmpfs(policy, value, expansion);
+		return cloister_policy_add_tmpfs(policy, value, expansion);
 	if (strcmp(key, "mask") == 0)
-		return add_mask(policy, value, expansion);
+		return cloister_policy_add_mask(policy, value, expansion);
 	if (strcmp(key, "refuse") == 0)
 		return set_refuse(policy, value);
 	if (strcmp(key, "network") == 0)
@@ -474,15 +293,15 @@ static int set_other(struct cloister_policy *policy, const char *key, char *valu
 	if (strcmp(key, "id_range") == 0)
 		return set_id_range(policy, value);
 	if (strcmp(key, "writable_max") == 0)
-		return parse_bytes(value, &policy->writable_max);
+		return cloister_policy_parse_bytes(value, &policy->writable_max);
 	if (strcmp(key, "writable_files_max") == 0)
-		return set_bounded(value, 1, FILES_LIMIT, &policy->writable_files_max);
+		return cloister_policy_parse_number(value, 1, CLOISTER_FILES_LIMIT, &policy->writable_files_max);
 	if (strcmp(key, "ptys_max") == 0)
-		return set_bounded(value, 1, PTYS_LIMIT, &policy->ptys_max);
+		return cloister_policy_parse_number(value, 1, PTYS_LIMIT, &policy->ptys_max);
 	r = cloister_limits_set(&policy->limits, key, value, &is_limit);
 	if (is_limit)
 		return r;
-	r = set_bounded(value, 1, TIMEOUT_MAX, &number);
+	r = cloister_policy_parse_number(value, 1, TIMEOUT_MAX, &number);
 	if (r == 0)
 		policy->timeout = (unsigned)number;
 	return r;
@@ -509,7 +328,7 @@ int cloister_policy_set(struct cloister_policy *policy, const char *key, const c
 		cloister_policy_clear_list(policy, key);
 		return 0;
 	}
-	char _cleanup_free_ *expanded = expand(value, expansion, err);
+	char _cleanup_free_ *expanded = cloister_policy_expand(value, expansion, err);
 	if (expanded == NULL)
 		return -EINVAL;
 	int r = set_enumeration(policy, key, expanded, &is_enumeration);

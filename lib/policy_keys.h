@@ -5,6 +5,9 @@
 
 #include "cloister/policy.h"
 
+#define CLOISTER_FILES_LIMIT    INT64_MAX
+#define CLOISTER_HOST_NAME_SIZE 64
+
 /* What a value's tokens stand for. */
 struct cloister_expansion {
 	const struct cloister_account *account;
@@ -21,6 +24,20 @@ struct cloister_policy *cloister_policy_defaults(const struct cloister_expansion
  * -ENOMEM. */
 int cloister_policy_set(struct cloister_policy *policy, const char *key, const char *value,
                         const struct cloister_expansion *expansion, struct cloister_error *err);
+
+/* Numbers in values: bytes with a suffix, above 0; a number within bounds. Return 0 or -EINVAL. */
+int cloister_policy_parse_bytes(const char *text, uint64_t *bytes);
+int cloister_policy_parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *out);
+
+/* Replaces the tokens of a value (policy_tokens.c). The caller frees it; NULL with an error for one that is not known,
+ * or without memory. */
+char *cloister_policy_expand(const char *value, const struct cloister_expansion *expansion, struct cloister_error *err);
+
+/* One value more of a repeated key (policy_lists.c). Return 0, -EINVAL or -ENOMEM. */
+int cloister_policy_add_bind(struct cloister_policy *policy, char *value, const struct cloister_expansion *expansion);
+int cloister_policy_add_tmpfs(struct cloister_policy *policy, char *value, const struct cloister_expansion *expansion);
+int cloister_policy_add_mask(struct cloister_policy *policy, const char *value,
+                             const struct cloister_expansion *expansion);
 
 /* The values of `network` and `publish` (a list). Return 0, -EINVAL or -ENOMEM. */
 int cloister_policy_set_network(struct cloister_policy *policy, const char *value);
