@@ -27,10 +27,11 @@
 
 #include "cloister/cleanup.h"
 #include "cloister/clock.h"
+#include "relay_ring.h"
+#include "relay_signals.h"
 #include "relay_terminal.h"
 
 enum {
-	RING_SIZE = 64 * 1024,
 	/* What a pipe takes without blocking once poll() reports room: PIPE_BUF. */
 	OUTPUT_PIECE = 4096,
 	TYPED_AHEAD_LINES = 15, /* of at most 4096 bytes: they fit a ring */
@@ -42,25 +43,12 @@ enum {
 	DRAIN_TOTAL_MS = 2000,
 };
 
-struct ring {
-	size_t start;
-	size_t used;
-	unsigned char bytes[RING_SIZE];
-};
-
-struct signal_state {
-	sigset_t mask;
-	struct sigaction pipe;
-	struct sigaction tick;
-};
-
 struct relay {
 	int input; /* -1 once it has ended; output, master and control likewise */
 	int output;
 	int master;
 	int control;
-	int signals;
-	timer_t watchdog;
+	struct relay_signals signals;
 	struct relay_terminal terminal;
 	bool end_of_input_owed;
 	unsigned char last_sent;
@@ -69,8 +57,8 @@ struct relay {
 	int64_t closed_until; /* 0: the other side of master is open, or never was */
 	int64_t drain_until;  /* 0: not draining */
 	int64_t quiet_until;
-	struct ring to_session;
-	struct ring to_terminal;
+	struct relay_ring to_session;
+	struct relay_ring to_terminal;
 };
 
 enum revent { READY_INPUT, READY_OUTPUT, READY_MASTER, READY_CONTROL, READY_SIGNALS, READY_COUNT };
@@ -82,100 +70,10 @@ static int64_t milliseconds(void)
 	return cloister_clock_milliseconds(CLOCK_MONOTONIC);
 }
 
-/* ---- ring buffers ---- */
-
-static size_t smaller(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
-static ssize_t ring_fill(struct ring *ring, int fd)
-{
-	if (ring->used == 0)
-		ring->start = 0;
-	size_t end = (ring->start + ring->used) % RING_SIZE;
-	ssize_t count = read(fd, ring->bytes + end, smaller(RING_SIZE - ring->used, RING_SIZE - end));
-
-	if (count > 0)
-		ring->used += (size_t)count;
-	return count;
-}
-
-static ssize_t ring_drain(struct ring *ring, int fd, size_t most)
-{
-	size_t run = smaller(smaller(ring->used, RING_SIZE - ring->start), most);
-	ssize_t count = write(fd, ring->bytes + ring->start, run);
-
-	if (count > 0) {
-		ring->start = (ring->start + (size_t)count) % RING_SIZE;
-		ring->used -= (size_t)count;
-	}
-	return count;
-}
-
-static void ring_put(struct ring *ring, unsigned char byte)
-{
-	ring->bytes[(ring->start + ring->used) % RING_SIZE] = byte;
-	ring->used++;
-}
-
 static bool is_transient(int code)
 {
 	return code == EAGAIN || code == EWOULDBLOCK || code == EINTR;
 }
-
-/* ---- signals ---- */
-
-static void on_tick(int number)
-{
-	/* Being caught is its whole effect: without SA_RESTART the blocked read() or write() returns. */
-	(void)number;
-}
-
-/* Repeats, because a tick that comes just before the call it is meant for would be the only one. */
-static void watchdog_set(const struct relay *relay, long interval_ms)
-{
-	struct timespec interval = {.tv_nsec = interval_ms * 1000000};
-	struct itimerspec timer = {.it_value = interval, .it_interval = interval};
-
-	timer_settime(relay->watchdog, 0, &timer, NULL);
-}
-
-static void signals_restore(const struct signal_state *saved)
-{
-	sigaction(SIGPIPE, &saved->pipe, NULL);
-	sigaction(SIGRTMIN, &saved->tick, NULL);
-	sigprocmask(SIG_SETMASK, &saved->mask, NULL);
-}
-
-/* SIGRTMIN and not SIGALRM for the timer: an alarm() of the caller keeps its meaning. */
-static int signals_take(struct relay *relay, struct signal_state *saved)
-{
-	static const int taken[] = {SIGWINCH, SIGCONT, SIGTSTP, SIGTERM, SIGHUP, SIGINT, SIGQUIT};
-	struct sigaction tick = {.sa_handler = on_tick};
-	struct sigaction ignore = {.sa_handler = SIG_IGN};
-	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN};
-	sigset_t set;
-	sigset_t mask;
-
-	sigemptyset(&set);
-	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
-		sigaddset(&set, taken[i]);
-	int _cleanup_close_ signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (signals < 0 || timer_create(CLOCK_MONOTONIC, &event, &relay->watchdog) < 0)
-		return -errno;
-
-	sigprocmask(SIG_BLOCK, &set, &saved->mask);
-	sigprocmask(SIG_SETMASK, NULL, &mask);
-	sigdelset(&mask, SIGRTMIN);
-	sigaction(SIGRTMIN, &tick, &saved->tick);
-	sigaction(SIGPIPE, &ignore, &saved->pipe);
-	sigprocmask(SIG_SETMASK, &mask, NULL);
-	relay->signals = TAKE_FD(signals);
-	return 0;
-}
-
-/* ---- the loop ---- */
 
 static int on_signal(struct relay *relay, uint32_t number)
 {
@@ -197,7 +95,7 @@ static int take_signals(struct relay *relay)
 	struct signalfd_siginfo info;
 	int result = GO_ON;
 
-	while (result == GO_ON && read(relay->signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
+	while (result == GO_ON && read(relay->signals.fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
 		result = on_signal(relay, info.ssi_signo);
 	return result;
 }
@@ -220,10 +118,10 @@ static void take_control(struct relay *relay)
 
 static int take_input(struct relay *relay)
 {
-	watchdog_set(relay, BLOCKED_CALL_MS);
-	ssize_t count = ring_fill(&relay->to_session, relay->input);
+	cloister_relay_signals_interrupt(&relay->signals, BLOCKED_CALL_MS);
+	ssize_t count = cloister_relay_ring_fill(&relay->to_session, relay->input);
 	int code = count < 0 ? errno : 0;
-	watchdog_set(relay, 0);
+	cloister_relay_signals_interrupt(&relay->signals, 0);
 
 	if (count > 0 || is_transient(code))
 		return GO_ON;
@@ -250,9 +148,9 @@ static void send_end_of_input(struct relay *relay)
 	relay->end_of_input_owed = false;
 	if (tcgetattr(relay->master, &settings) < 0 || settings.c_cc[VEOF] == _POSIX_VDISABLE)
 		return;
-	ring_put(&relay->to_session, settings.c_cc[VEOF]);
+	cloister_relay_ring_put(&relay->to_session, settings.c_cc[VEOF]);
 	if ((settings.c_lflag & ICANON) != 0 && relay->last_sent != '\n')
-		ring_put(&relay->to_session, settings.c_cc[VEOF]);
+		cloister_relay_ring_put(&relay->to_session, settings.c_cc[VEOF]);
 }
 
 /*
@@ -261,9 +159,9 @@ static void send_end_of_input(struct relay *relay)
  */
 static int feed_session(struct relay *relay)
 {
-	const struct ring *ring = &relay->to_session;
+	const struct relay_ring *ring = &relay->to_session;
 	size_t start = ring->start;
-	ssize_t count = ring_drain(&relay->to_session, relay->master, RING_SIZE);
+	ssize_t count = cloister_relay_ring_drain(&relay->to_session, relay->master, RELAY_RING_SIZE);
 
 	if (count > 0)
 		relay->last_sent = ring->bytes[start + (size_t)count - 1];
@@ -292,7 +190,7 @@ static void on_closed_session(struct relay *relay)
 
 static int take_from_session(struct relay *relay)
 {
-	ssize_t count = ring_fill(&relay->to_terminal, relay->master);
+	ssize_t count = cloister_relay_ring_fill(&relay->to_terminal, relay->master);
 
 	if (relay->output < 0)
 		relay->to_terminal.used = 0;
@@ -307,7 +205,7 @@ static int take_from_session(struct relay *relay)
 
 static bool may_read_master(const struct relay *relay, int64_t now)
 {
-	return relay->to_terminal.used < RING_SIZE && now >= relay->read_master_after;
+	return relay->to_terminal.used < RELAY_RING_SIZE && now >= relay->read_master_after;
 }
 
 static int serve_master(struct relay *relay, short revents)
@@ -330,10 +228,10 @@ static int serve_master(struct relay *relay, short revents)
 
 static int serve_output(struct relay *relay)
 {
-	watchdog_set(relay, BLOCKED_CALL_MS);
-	ssize_t count = ring_drain(&relay->to_terminal, relay->output, OUTPUT_PIECE);
+	cloister_relay_signals_interrupt(&relay->signals, BLOCKED_CALL_MS);
+	ssize_t count = cloister_relay_ring_drain(&relay->to_terminal, relay->output, OUTPUT_PIECE);
 	int code = count < 0 ? errno : 0;
-	watchdog_set(relay, 0);
+	cloister_relay_signals_interrupt(&relay->signals, 0);
 
 	if (count > 0)
 		relay->quiet_until = milliseconds() + DRAIN_QUIET_MS;
@@ -359,7 +257,7 @@ static short master_events(const struct relay *relay, int64_t now)
 /* A descriptor that nothing is wanted from is left out: poll() reports a hang-up of every one it is given. */
 static void choose(const struct relay *relay, int64_t now, struct pollfd ready[READY_COUNT])
 {
-	bool read_input = relay->to_session.used < RING_SIZE && may_read_input(relay);
+	bool read_input = relay->to_session.used < RELAY_RING_SIZE && may_read_input(relay);
 	short events = master_events(relay, now);
 
 	ready[READY_INPUT] = (struct pollfd){.fd = read_input ? relay->input : -1, .events = POLLIN};
@@ -367,7 +265,7 @@ static void choose(const struct relay *relay, int64_t now, struct pollfd ready[R
 		(struct pollfd){.fd = relay->to_terminal.used > 0 ? relay->output : -1, .events = POLLOUT};
 	ready[READY_MASTER] = (struct pollfd){.fd = events != 0 ? relay->master : -1, .events = events};
 	ready[READY_CONTROL] = (struct pollfd){.fd = relay->control, .events = POLLIN};
-	ready[READY_SIGNALS] = (struct pollfd){.fd = relay->signals, .events = POLLIN};
+	ready[READY_SIGNALS] = (struct pollfd){.fd = relay->signals.fd, .events = POLLIN};
 }
 
 /* A shell that brings a running job to the foreground sends no SIGCONT, so a relay in the background has to look. */
@@ -455,13 +353,13 @@ static void take_typed_ahead(struct relay *relay)
 		return;
 	for (int lines = 0; lines < TYPED_AHEAD_LINES && poll(&typed, 1, 0) > 0 && (typed.revents & POLLIN) != 0;
 	     lines++) {
-		watchdog_set(relay, BLOCKED_CALL_MS);
-		ssize_t count = ring_fill(&relay->to_session, relay->input);
-		watchdog_set(relay, 0);
+		cloister_relay_signals_interrupt(&relay->signals, BLOCKED_CALL_MS);
+		ssize_t count = cloister_relay_ring_fill(&relay->to_session, relay->input);
+		cloister_relay_signals_interrupt(&relay->signals, 0);
 		if (count < 0)
 			return;
 		if (count == 0)
-			ring_put(&relay->to_session, settings.c_cc[VEOF]);
+			cloister_relay_ring_put(&relay->to_session, settings.c_cc[VEOF]);
 	}
 }
 
@@ -489,7 +387,6 @@ int cloister_relay_run(int input, int output, int master, int control, struct cl
 	                      .control = control,
 	                      .terminal = {.fd = -1, .session = master},
 	                      .last_sent = '\n'};
-	struct signal_state saved;
 	int flags = fcntl(master, F_GETFL);
 
 	if (flags < 0)
@@ -500,7 +397,7 @@ int cloister_relay_run(int input, int output, int master, int control, struct cl
 	else if (output >= 0 && isatty(output))
 		relay.terminal.fd = output;
 
-	int result = signals_take(&relay, &saved);
+	int result = cloister_relay_signals_take(&relay.signals);
 	if (result < 0)
 		return cloister_fail(err, -result, "relay", NULL, "cannot take signals");
 
@@ -510,8 +407,6 @@ int cloister_relay_run(int input, int output, int master, int control, struct cl
 	else
 		result = run_with_terminal(&relay, err);
 	fcntl(master, F_SETFL, flags);
-	close(relay.signals);
-	timer_delete(relay.watchdog);
-	signals_restore(&saved);
+	cloister_relay_signals_restore(&relay.signals);
 	return result;
 }
