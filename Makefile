@@ -107,6 +107,7 @@ $(B)/tests/%_test: $(B)/obj/tests/unit/%_test.o $(B)/libcloister.a
 	$(CC) $(ALL_CFLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka -lcap -ljson-c -lpam
 # The parts that only compute.
 $(B)/tests/image_test: $(call objects,image/names.c image/manifest.c image/json.c)
+$(B)/tests/relay_test $(B)/tests/relay_data_test: $(B)/obj/tests/unit/relay_stage.o
 # Small static programs that tests run inside a rootfs.
 PROBES := $(patsubst tests/probe/%.c,$(B)/probe/%,$(filter-out %_preload.c,$(PROBE_SRC))) \
 	$(patsubst tests/probe/%.c,$(B)/probe/%.so,$(filter %_preload.c,$(PROBE_SRC)))
