@@ -149,8 +149,8 @@ static bool serve_signal(struct watch *watch)
 		return false;
 	while (waitpid(-1, NULL, WNOHANG) > 0)
 		;
-	/* A sender inside has a number here. */
-	if (info.ssi_signo == SIGTERM && info.ssi_pid == 0 && !watch->terminated) {
+	/* A sender inside has a number here, and one that queues another number (rt_sigqueueinfo(2)) is not SI_USER. */
+	if (info.ssi_signo == SIGTERM && info.ssi_code == SI_USER && info.ssi_pid == 0 && !watch->terminated) {
 		watch->terminated = true;
 		watch->pollers[DOOR].fd = -1;
 		watch->ends = now() + LAST_WORDS;

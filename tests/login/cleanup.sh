@@ -103,6 +103,18 @@ processes_gone() {
 # init's for who has sent a SIGTERM. Seven seconds, since a session that is terminated has five to end.
 test_not_terminated_from_inside() {
 	session
+	# Whoever queues a signal says itself who sent it: nobody, as it looks to init where the sender is outside.
+	gcc -x c -o /tmp/forged - <<-'END'
+		#include <signal.h>
+		#include <sys/syscall.h>
+		#include <unistd.h>
+		int main(void)
+		{
+			siginfo_t info = {.si_signo = SIGTERM, .si_code = SI_QUEUE};
+			return syscall(SYS_rt_sigqueueinfo, 1, SIGTERM, &info) < 0;
+		}
+	END
+	nsenter --target "$INIT" --user --pid --setuid 0 --setgid 0 /tmp/forged || fail "void: nothing was sent"
 	want "from inside" "$(printf '%s\n' TERM KILL STOP INT HUP SEGV 'control: 137' S on)" \
 		"$(nsenter --target "$INIT" --user --mount --pid --setuid 0 --setgid 0 sh -c 'sleep 100 &
 			for s in TERM KILL STOP INT HUP SEGV; do kill -$s 1 && echo $s; done
