@@ -8,6 +8,7 @@ LIBDIR ?= $(if $(filter /usr,$(PREFIX)),/lib$(if $(MULTIARCH),/$(MULTIARCH)),$(P
 LIBEXECDIR ?= $(PREFIX)/libexec/cloister
 MANDIR ?= $(PREFIX)/share/man
 UNITDIR ?= $(PREFIX)/lib/systemd/system
+USER_MANAGER_CONF = $(UNITDIR)/user@.service.d/50-cloister.conf
 VERSION := 0.1.0
 
 B := build
@@ -44,13 +45,15 @@ PAM_SRC := $(sort $(wildcard pam_module/*.c))
 SHELL_SRC := $(sort $(wildcard shell/*.c))
 CLI_SRC := $(sort $(wildcard cli/*.c))
 IMAGE_SRC := $(sort $(wildcard image/*.c))
+USER_MANAGER_SRC := $(sort $(wildcard user_manager/*.c))
 UNIT_SRC := $(sort $(wildcard tests/unit/*_test.c))
 PROBE_SRC := $(sort $(wildcard tests/probe/*.c))
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/*_fuzz.c))
 comma := ,
 objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
-PROGRAMS := $(B)/pam_cloister.so $(B)/cloister-sh $(B)/cloister $(B)/cloister-image $(B)/cloister-init
+PROGRAMS := $(B)/pam_cloister.so $(B)/cloister-sh $(B)/cloister $(B)/cloister-image $(B)/cloister-init \
+	$(B)/cloister-not-isolated
 MAN_SRC := $(sort $(wildcard doc/*.scd))
 MAN := $(patsubst doc/%.scd,$(B)/man/%,$(MAN_SRC))
 
@@ -92,6 +95,9 @@ $(B)/cloister: $(call objects,$(CLI_SRC)) $(B)/libcloister.a
 # Apart, for the libraries behind it: a loader takes 10 ms for them, and no session is started by a program that has them.
 $(B)/cloister-image: $(call objects,$(IMAGE_SRC)) $(B)/libcloister.a
 	$(CC) $(ALL_CFLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ -lcap -ljson-c -larchive -lcrypto
+
+$(B)/cloister-not-isolated: $(call objects,$(USER_MANAGER_SRC)) $(B)/libcloister.a
+	$(CC) $(ALL_CFLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ -lcap
 
 # ---- manual pages ----
 .PHONY: man
@@ -257,6 +263,9 @@ install: all
 	$(INSTALL) -d -m 0755 $(DESTDIR)$(SYSCONFDIR)/cloister/cloister.conf.d
 	$(INSTALL) -d -m 0700 $(DESTDIR)/var/lib/cloister
 	$(INSTALL) -D -m 0644 conf/cloister-sessions.service $(DESTDIR)$(UNITDIR)/cloister-sessions.service
+	$(INSTALL) -D -m 0755 $(B)/cloister-not-isolated $(DESTDIR)$(LIBEXECDIR)/cloister-not-isolated
+	sed 's,/usr/libexec/cloister,$(LIBEXECDIR),' conf/user-manager.conf >$(B)/user-manager.conf
+	$(INSTALL) -D -m 0644 $(B)/user-manager.conf $(DESTDIR)$(USER_MANAGER_CONF)
 	$(INSTALL) -D -m 0644 conf/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/cloister
 	for page in $(notdir $(MAN)); do \
 		$(INSTALL) -D -m 0644 $(B)/man/$$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$$page || exit 1; done
@@ -265,8 +274,9 @@ install: all
 uninstall:
 	rm -f $(DESTDIR)$(LIBDIR)/security/pam_cloister.so $(DESTDIR)$(PREFIX)/bin/cloister-sh $(DESTDIR)$(PREFIX)/bin/cloister \
 		$(DESTDIR)$(LIBEXECDIR)/cloister-init $(DESTDIR)$(LIBEXECDIR)/cloister-image \
+		$(DESTDIR)$(LIBEXECDIR)/cloister-not-isolated $(DESTDIR)$(USER_MANAGER_CONF) \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/cloister $(DESTDIR)$(UNITDIR)/cloister-sessions.service
-	-rmdir $(DESTDIR)$(LIBEXECDIR) 2>/dev/null
+	-rmdir $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(dir $(USER_MANAGER_CONF)) 2>/dev/null
 	for page in $(notdir $(MAN)); do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$$page; done
 
 clean:

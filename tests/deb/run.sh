@@ -62,6 +62,7 @@ check_installing_changes_nothing_for_anybody() {
 	in_root grep -qx /usr/bin/cloister-sh /etc/shells || fail "no line in /etc/shells"
 	[ "$(stat -c %a "$root/var/lib/cloister")" = 700 ] || fail "mode of /var/lib/cloister"
 	[ ! -e "$root/etc/systemd/system/multi-user.target.wants/cloister-sessions.service" ] || fail "a unit is enabled"
+	grep -q cloister-not-isolated "$root$(readlink "$root/etc/systemd/system/user@.service.d/50-cloister.conf")" || fail "no drop-in for user managers"
 	in_root cloister --version | grep -q '^cloister' || fail "cloister does not run"
 	in_root sh -c 'cloister check root; true' | grep -q 'root is not isolated' || fail "somebody is isolated"
 }
@@ -166,6 +167,7 @@ check_removed_nobody_is_locked_out() {
 	! grep -rlE '^[^#]*pam_cloister' "$root/etc/pam.d" || fail "a line is left"
 	! in_root grep -q cloister /etc/shells || fail "the shell is left in /etc/shells"
 	in_root su -s /bin/sh -c 'echo works' nobody | grep -qx works || fail "su"
+	[ ! -e "$root/etc/systemd/system/user@.service.d" ] || fail "the drop-in for user managers is left"
 	in_root dpkg -P cloister libpam-cloister || fail "dpkg -P"
 	pam_files | cmp - "$work/before" || fail "PAM files are not as before"
 	[ ! -e "$root/etc/cloister" ] || fail "left: $(ls -R "$root/etc/cloister")"

@@ -100,7 +100,7 @@ host_make_files() {
 	local build=$HOST_BUILD_FROM program
 	[ "${build#/}" != "$build" ] || build=$HOST_CHECKOUT/$build
 	# A copy: a `make` meanwhile must not pull a program away from under a test.
-	for program in pam_cloister.so cloister cloister-image cloister-sh cloister-init probe; do
+	for program in pam_cloister.so cloister cloister-image cloister-sh cloister-init cloister-not-isolated probe; do
 		[ ! -e "$build/$program" ] || cp -a "$build/$program" "$HOST_BUILD/"
 	done
 	chown -R root: "$HOST_BUILD"

@@ -6,4 +6,4 @@ set -u
 cd -- "$(dirname -- "$0")/../.." || exit 1
 build=${1:-build}
 exec python3 tests/lib/path_calls.py "$build/obj" tests/lib/path-calls \
-	lib/*.c init/*.c pam_module/*.c image/*.c shell/*.c cli/*.c
+	lib/*.c init/*.c pam_module/*.c image/*.c shell/*.c cli/*.c user_manager/*.c

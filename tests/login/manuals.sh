@@ -211,11 +211,11 @@ test_exit_statuses() {
 test_files() {
 	local text path problems=''
 	text=$(for path in "$BUILD"/man/*; do text_of "$(basename "$path")"; done)
-	for path in $(strings -a "$BUILD"/pam_cloister.so "$BUILD"/cloister "$BUILD"/cloister-sh "$BUILD"/cloister-init "$BUILD"/cloister-image |
+	for path in $(strings -a "$BUILD"/pam_cloister.so "$BUILD"/cloister "$BUILD"/cloister-sh "$BUILD"/cloister-init "$BUILD"/cloister-image "$BUILD"/cloister-not-isolated |
 		grep -E '^/[a-z]+/[A-Za-z0-9._/%-]*cloister[A-Za-z0-9._/%-]*$' | sed 's,/%.*,,' | sort -u); do
 		grep -qE "(^|[^A-Za-z0-9_/-])$path([^A-Za-z0-9_-]|$)" <<<"$text" || problems+="$path is in no page"$'\n'
 	done
-	for path in pam_cloister.so cloister cloister-sh cloister-init cloister-image; do
+	for path in pam_cloister.so cloister cloister-sh cloister-init cloister-image cloister-not-isolated; do
 		grep -qw -- "$path" <<<"$text" || problems+="$path is in no page"$'\n'
 	done
 	result files "$problems"

@@ -15,7 +15,9 @@ restarted() {
 }
 
 check_reboot_with_sessions_that_linger() {
-	local boot states up down
+	local boot states up down user
+	# logind starts what there is of them when the machine starts.
+	on root 'loginctl enable-linger iris; loginctl enable-linger nora'
 	on root 'cloister kill lena; cloister kill lars' || true
 	on iris true
 	on lena 'echo kept >/var/tmp/kept; echo gone >/tmp/gone'
@@ -33,6 +35,11 @@ check_reboot_with_sessions_that_linger() {
 	down=$(sed -nE 's/.*\[ *([0-9]+)\.[0-9]+\] reboot: Restarting.*/\1/p' "$VM_DIR/console" | tail -n 1)
 	[ $((down - up)) -lt 75 ] || fail "the shutdown had to wait: $((down - up)) s"
 	echo "# down in $((down - up)) s" >&2
+	want "the machine" running "$(on root systemctl is-system-running)"
+	for user in "iris inactive" "nora active"; do
+		want "the manager of ${user% *}, who lingers" "${user#* }" "$(manager_of "${user% *}")"
+	done
+	on root 'loginctl disable-linger iris; loginctl disable-linger nora'
 	want "the registry" "" "$(on root 'find /run/cloister -type f')"
 	want "cgroups" "" "$(cgroups)"
 	want "kept, and gone" "kept" "$(on lena 'cat /var/tmp/kept; cat /tmp/gone 2>/dev/null; true')"
@@ -50,7 +57,7 @@ version() {
 
 # Sessions go on with the files they were started with, new logins have the new ones, and both can be in one session.
 check_upgrade_while_logged_in() {
-	local module='stat -c %i /lib/x86_64-linux-gnu/security/pam_cloister.so' before user id
+	local module='stat -c %i /lib/x86_64-linux-gnu/security/pam_cloister.so' before user
 	before=$(on root "$module")
 	on lars 'echo lars >/tmp/mark'
 	stay iris
@@ -67,9 +74,7 @@ check_upgrade_while_logged_in() {
 	want "iris's limits" "134217728 40" "$(on root "cd $PLACE/iris-* && cat memory.max pids.max" | paste -sd ' ')"
 	want "a second login to the session from before" lena "$(on lena cat /tmp/mark)"
 	want "a login to the one that lingers" lars "$(on lars cat /tmp/mark)"
-	# By its id: the user manager that logind starts has a session of its own.
-	id=$(on lena sed -n s/^session=//p /run/cloister/session)
-	want "the new tools in the old session" lena "$(on root cloister enter "$id" -- cat /tmp/mark)"
+	want "the new tools in the old session" lena "$(on root cloister enter lena -- cat /tmp/mark)"
 	for user in iris ivan; do
 		want "a new session of $user" cloister-init "$(on "$user" cat /proc/1/comm)"
 	done
@@ -107,6 +112,7 @@ check_removal_while_logged_in() {
 	goes_on nora "after the removal"
 	for user in root nora ivan iris; do
 		want "a login of $user" systemd "$(on "$user" cat /proc/1/comm)"
+		want "a manager of $user" active "$(on root "systemctl start user@\$(id -u $user); systemctl is-active user@\$(id -u $user)")"
 	done
 	leave ivan
 	leave iris
@@ -125,7 +131,15 @@ check_removal_while_logged_in() {
 	want "names" "" "$(on root 'find /run /etc /usr /opt /srv -iname "*cloister*"')"
 	login_works root || fail "root"
 	login_works nora || fail "nora"
+	# Unpacked and not configured, there is no configuration, and nobody is touched.
+	VM_TIMEOUT=300 on root 'dpkg --unpack /root/packages/now/*.deb && systemctl daemon-reload' || fail "dpkg --unpack"
+	want "control: no configuration yet" "" "$(on root 'ls -d /etc/cloister/cloister.conf 2>/dev/null; true')"
+	anew nora
+	want "nora's manager meanwhile" active "$(on nora 'systemctl is-active user@$(id -u)')"
 	VM_TIMEOUT=300 on root 'mkdir -p /etc/cloister/cloister.conf.d; printf "[user:ivan]\nisolate = yes\n" >/etc/cloister/cloister.conf.d/vm.conf
-		dpkg -i /root/packages/now/*.deb && pam-auth-update --enable cloister' || fail "dpkg -i"
+		dpkg --configure -a && pam-auth-update --enable cloister' || fail "dpkg --configure"
+	anew ivan
+	stay ivan
 	want "ivan, installed again" cloister-init "$(on ivan cat /proc/1/comm)"
+	want "ivan's manager" inactive "$(manager_of ivan)"
 }
