@@ -215,13 +215,13 @@ check-long: needs-check
 	@LONG=1 tests/run.sh 'exhaustion.*'
 	@LONG=1 tests/run.sh 'faults.*'
 
-# A virtual machine with systemd, cgroup v2 and the Debian packages. The first time makes a tree (some minutes), which is kept
-# in $(B)/vm.
+# A virtual machine with systemd, cgroup v2 and the Debian packages; RELEASE=trixie: of Debian 13. The first time makes trees
+# (some minutes), which are kept in $(B)/vm.
+RELEASE ?= bookworm
 .PHONY: check-vm
 check-vm:
 	@tests/lib/needs.sh build vm deb
-	@$(MAKE) --no-print-directory -s deb >/dev/null
-	@B=$(B) tests/vm/run.sh
+	@B=$(B) RELEASE=$(RELEASE) tests/vm/run.sh
 
 # Debian packages, in $(B)/deb; from what git knows, so that nothing of this checkout gets into them.
 .PHONY: deb check-deb

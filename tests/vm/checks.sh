@@ -17,6 +17,8 @@ if ! eventually "${VM_BOOT:-600}" login_works root; then
 	exit 1
 fi
 echo "# it is up after $SECONDS s"
+# From OpenSSH 9.8 on the login program is one of its own.
+SSHD=$(on root 'test -x /usr/lib/openssh/sshd-session && echo sshd-session || echo sshd')
 eventually 120 on root 'systemctl is-system-running --wait' || true
 status=0
 run_checks vm "$VM_DIR/output" "$@" || status=$?

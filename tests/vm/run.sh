@@ -1,34 +1,73 @@
 #!/bin/bash
-# `make check-vm`: a Debian 12 with systemd, logind, OpenSSH, cron, AppArmor and auditd under QEMU, with the Debian packages of this
-# build (make deb) and their PAM profile, and tests/vm/checks.sh run against it through ssh. The tree of packages is kept in
-# build/vm; nothing else is left.
+# `make check-vm [RELEASE=trixie]`: a Debian 12, or 13, with systemd, logind, OpenSSH, cron, AppArmor and auditd under QEMU, with
+# the Debian packages of this build and their PAM profile, and tests/vm/checks.sh run against it through ssh. Trees of packages
+# are kept in build/vm/RELEASE; nothing else is left.
 set -eu
 cd -- "$(dirname -- "$0")/../.."
 
 build=${B:-build}
-vm=$build/vm
+release=${RELEASE:-bookworm}
+vm=$build/vm/$release
 root=$vm/root
+# The Debian packages: of `make deb` where this machine is of that release, else built in a tree of it.
+debs=$build/deb
 packages=systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,linux-image-cloud-amd64,initramfs-tools,iproute2,procps
-packages+=,uidmap,login,util-linux,passwd,kmod,udev,libcap2,libseccomp2,libsubid4,libjson-c5,libarchive13,libssl3,libaudit1
-packages+=,libpam-runtime,auditd,apparmor,cron,at,sudo
+packages+=,login,util-linux,passwd,kmod,udev,libpam-runtime,auditd,apparmor,cron,at,sudo
 users="iris ivan lars lena nora"
 
 [ "$(id -u)" -eq 0 ] || { echo "check-vm makes a tree of packages and needs root" >&2; exit 1; }
 
-# Complete or not there: .packages is written last.
+# in_tree TREE DIRECTORY COMMAND...: with a /proc, in namespaces that end with it.
+in_tree() {
+	local tree=$1 directory=$2
+	shift 2
+	unshare --mount --pid --fork --kill-child --root="$tree" --wd="$directory" --mount-proc env -i \
+		PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root "$@"
+}
+
+# make_tree TREE PACKAGES [OPTION...]: complete or not there, since TREE.packages is written last.
 make_tree() {
-	[ "$(cat "$vm/packages" 2>/dev/null)" != "$packages" ] || return 0
-	echo "# a tree of packages (some minutes, kept in $vm)"
-	rm -rf --one-file-system "$vm"
+	local tree=$1 packages=$2
+	shift 2
+	[ "$(cat "$tree.packages" 2>/dev/null)" != "$packages" ] || return 0
+	echo "# a tree of packages (some minutes, kept in $tree)"
+	rm -rf --one-file-system "$tree" "$tree.packages"
 	mkdir -p "$vm"
 	mmdebstrap --quiet --variant=minbase --aptopt='Acquire::Check-Valid-Until "false"' --include="$packages" \
-		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
-		--dpkgopt='path-exclude=/usr/share/locale/*' bookworm "$root"
-	echo "$packages" >"$vm/packages"
+		--dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' "$@" "$release" "$tree"
+	echo "$packages" >"$tree.packages"
+}
+
+# A field of a control file as a list for --include: the first of alternatives, without versions and what is ours.
+names() {
+	tr -d '\n' | tr , '\n' | sed -E 's/^ +//; s/[ (|:].*//; /^$/d' | grep -vE 'cloister|^debhelper-compat$' | sort -u | paste -sd ,
+}
+
+# The source as make deb has it, in a tree of the release with what its packages need.
+build_packages() {
+	local tree=$vm/build place=$vm/build/root/source
+	make_tree "$tree" "build-essential,debhelper,$(sed -n '/^Build-Depends:/,/^Standards/{/^Standards/d;s/^Build-Depends://;p}' debian/control | names)"
+	debs=$vm/debs
+	rm -rf "$place" "$tree"/root/*.deb "$debs"
+	mkdir -p "$place" "$debs"
+	git ls-files -z | xargs -0 cp --parents -t "$place"
+	in_tree "$tree" /root/source dpkg-buildpackage -b -us -uc >"$run/build" 2>&1 ||
+		{ tail -n 40 "$run/build"; return 1; }
+	mv "$tree"/root/*.deb "$debs"
+}
+
+packages_needed() {
+	local file
+	for file in "$debs"/libpam-cloister_*.deb "$debs"/cloister_*.deb; do
+		dpkg-deb -f "$file" Depends
+		echo ,
+		dpkg-deb -f "$file" Recommends
+		echo ,
+	done | names
 }
 
 in_root() {
-	chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root DEBIAN_FRONTEND=noninteractive "$@"
+	in_tree "$root" / DEBIAN_FRONTEND=noninteractive "$@"
 }
 
 # The packages of this build, and the same with a higher version.
@@ -36,7 +75,7 @@ put_packages() {
 	local place=$root/root/packages file
 	rm -rf "$place"
 	mkdir -p "$place/now" "$place/next"
-	cp "$build"/deb/libpam-cloister_*.deb "$build"/deb/cloister_*.deb "$place/now/"
+	cp "$debs"/libpam-cloister_*.deb "$debs"/cloister_*.deb "$place/now/"
 	for file in "$place"/now/*.deb; do
 		dpkg-deb -R "$file" "$run/unpacked"
 		sed -i -E 's/^(Version: .*)$/\1+next/; s/(libpam-cloister \(= [^)]+)\)/\1+next)/' "$run/unpacked/DEBIAN/control"
@@ -95,9 +134,13 @@ stop() {
 }
 trap stop EXIT
 
-make_tree
-mkdir -p "$vm"
 run=$(mktemp -d "${TMPDIR:-/tmp}/cloister-vm.XXXXXX")
+if [ "$(. /etc/os-release && echo "$VERSION_CODENAME")" = "$release" ]; then
+	make -s deb B="$build" >/dev/null
+else
+	build_packages
+fi
+make_tree "$root" "$packages,$(packages_needed)" --dpkgopt='path-exclude=/usr/share/doc/*'
 install_build
 make_disk
 VM_PORT=$(free_port)

@@ -16,7 +16,7 @@ check_limits_are_set() {
 	want "namespace" "0::/" "$(on iris cat /proc/self/cgroup | tail -n 1)"
 	want "rlimits" "200 300" "$(on iris 'echo $(ulimit -Sn) $(ulimit -Hn)')"
 	# Every process of the session, and none of the login program's.
-	want "processes" "cloister-init sed sshd" \
+	want "processes" "cloister-init sed $SSHD" \
 		"$(on root "ps -o comm= -p \$(paste -sd, $PLACE/iris-*/cgroup.procs)" | sort | paste -sd ' ')"
 }
 
@@ -65,7 +65,7 @@ check_removed_at_the_end() {
 check_removed_after_kill_9() {
 	nothing_from_before
 	stay iris
-	on root "p=\$(pgrep -f 'sshd: iris \[priv\]'); kill -STOP \$p; kill -KILL \$p \$(cat $PLACE/iris-*/cgroup.procs)"
+	on root "p=\$(pgrep -f '$SSHD: iris \[priv\]'); kill -STOP \$p; kill -KILL \$p \$(cat $PLACE/iris-*/cgroup.procs)"
 	want "control: something is left" 1 "$(cgroups | wc -l)"
 	on iris true
 	eventually 10 no_cgroups || fail "left: $(cgroups)"
@@ -84,7 +84,7 @@ check_refused_without_the_unit() {
 	! login_works iris || fail "iris gets in"
 	login_works ivan || fail "ivan, who has no limits"
 	want_match "journal" 'refused.*systemctl enable --now cloister-sessions.service' \
-		"$(on root journalctl -q -b SYSLOG_IDENTIFIER=sshd)"
+		"$(on root journalctl -q -b SYSLOG_IDENTIFIER="$SSHD")"
 	want_match "check" '^error: limits: .*systemctl enable' "$(on root cloister check iris)"
 	on root systemctl start cloister-sessions
 	login_works iris || fail "iris, with the unit"

@@ -4,8 +4,8 @@
 check_journald_has_our_lines() {
 	on iris true
 	sleep 2
-	want_match "start" 'session iris-[0-9a-f]+ of iris started' "$(on root journalctl -q -b SYSLOG_IDENTIFIER=sshd)"
-	want_match "end" 'session iris-[0-9a-f]+ ended' "$(on root journalctl -q -b SYSLOG_IDENTIFIER=sshd)"
+	want_match "start" 'session iris-[0-9a-f]+ of iris started' "$(on root journalctl -q -b SYSLOG_IDENTIFIER="$SSHD")"
+	want_match "end" 'session iris-[0-9a-f]+ ended' "$(on root journalctl -q -b SYSLOG_IDENTIFIER="$SSHD")"
 }
 
 # The last line of iris of an event, as pam_cloister(8) says to look for it.
