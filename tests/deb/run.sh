@@ -29,6 +29,13 @@ in_machine() {
 		sh -ec 'ip link set lo up; hostname localhost; export DEBIAN_FRONTEND=noninteractive; exec "$@"' machine "$@"
 }
 
+# sshd listens after its start has returned.
+listens() {
+	until (exec 3<>/dev/tcp/127.0.0.1/22) 2>/dev/null; do
+		sleep 0.1
+	done
+}
+
 pam_files() {
 	(cd "$root/etc/pam.d" && sha256sum ./*)
 }
@@ -97,13 +104,15 @@ check_the_profile_isolates_in_every_service() {
 			install -d -o "$user" -g "$user" -m 0700 "/home/$user/.ssh"
 			install -o "$user" -g "$user" -m 0600 /root/.ssh/id_ed25519.pub "/home/$user/.ssh/authorized_keys"
 		done' || fail "users"
-	cat >"$root/root/services.sh" <<-'END'
+	declare -f listens >"$root/root/services.sh"
+	cat >>"$root/root/services.sh" <<-'END'
 		set -eu
 		where() { # WHAT COMMAND...
 			echo "$1: $(shift; "$@" 'cat /run/cloister/session 2>/dev/null | head -n 1 | cut -d- -f1; id -un' </dev/null | paste -sd' ')"
 		}
 		atd
 		/usr/sbin/sshd
+		listens
 		for user in iris nora root; do
 			where "ssh $user" ssh "$user@127.0.0.1"
 			where "su $user" su -l "$user" -c
@@ -135,7 +144,7 @@ check_the_profile_isolates_in_every_service() {
 # The configuration is the one thing that refuses everybody, and then root can mend it.
 check_root_is_never_locked_out_by_the_profile() {
 	mv "$root/etc/cloister" "$root/etc/away"
-	printf '%s\n' '/usr/sbin/sshd' \
+	printf '%s\n' "$(declare -f listens)" '/usr/sbin/sshd' listens \
 		'for user in root nora iris; do ssh "$user@127.0.0.1" true && echo "$user can"; su -l root -c true && echo "su can"; done; true' \
 		>"$root/root/locked.sh"
 	in_machine bash /root/locked.sh >"$work/said" 2>&1 || fail "$(cat "$work/said")"
