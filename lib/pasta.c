@@ -58,26 +58,16 @@ int cloister_pasta_open(struct cloister_error *err)
 static int fill_arguments(const struct cloister_plan *plan, const struct cloister_session *session, char *published,
                           struct helper *helper)
 {
-	static const char *const fixed[] = {"pasta",
-	                                    "--foreground",
-	                                    "--quiet",
-	                                    "--config-net",
-	                                    "--no-netns-quit",
-	                                    "--no-map-gw",
-	                                    "--tcp-ns",
-	                                    "none",
-	                                    "--udp-ns",
-	                                    "none",
-	                                    "--udp-ports",
-	                                    "none",
-	                                    "--no-dhcp",
-	                                    "--no-dhcpv6",
-	                                    "--dns-forward",
-	                                    CLOISTER_PASTA_DNS4,
-	                                    "--dns-forward",
-	                                    CLOISTER_PASTA_DNS6,
-	                                    "--ns-ifname",
-	                                    CLOISTER_PASTA_INTERFACE};
+	static const char *const fixed[] = {"pasta",           "--foreground",
+	                                    "--quiet",         "--config-net",
+	                                    "--no-netns-quit", "--no-map-gw",
+	                                    "--tcp-ns",        "none",
+	                                    "--udp-ns",        "none",
+	                                    "--udp-ports",     "none",
+	                                    "--no-dhcp",       "--no-dhcpv6",
+	                                    "--dns-forward",   CLOISTER_PASTA_DNS4,
+	                                    "--dns-forward",   CLOISTER_PASTA_DNS6,
+	                                    "--ns-ifname",     CLOISTER_PASTA_INTERFACE};
 	char *rest = NULL;
 	size_t n = 0;
 
