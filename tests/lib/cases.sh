@@ -95,6 +95,8 @@ on_to_its_end() {
 client() {
 	local user=$1
 	shift
+	# Here, not in the background: what the client before this one said must be gone.
+	: >"$CASE_STATE/client"
 	ssh -l "$user" testhost "$@" </dev/null >"$CASE_STATE/client" 2>&1 &
 	CLIENT=$!
 }
