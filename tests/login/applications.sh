@@ -198,6 +198,7 @@ test_never_closed() {
 	isolate iris 'entry = child'
 	snapshot_before
 	want "no close" "no-close: inside" "$(applications no-close)"
+	eventually 10 no_processes_left || fail "left: $(processes_left)"
 	# Nobody was there to remove the entry in the registry: the next session does.
 	applications fork >/dev/null
 	snapshot_same
