@@ -96,6 +96,7 @@ int cloister_path_open_local(const char *path)
 
 		if (r < 0)
 			return r;
+		/* Not cloister_openat2(), for which EAGAIN is a reason to try again. */
 		int next = (int)syscall(SYS_openat2, at, name, &how, sizeof(how));
 		if (next < 0)
 			return -errno;

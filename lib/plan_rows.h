@@ -41,9 +41,7 @@ int cloister_plan_add_rows(struct cloister_plan *plan, const struct cloister_pol
 void cloister_plan_add_host(struct cloister_row_list *list, const struct cloister_policy *policy,
                             const struct cloister_account *account, const struct cloister_plan_facts *facts);
 
-/* Whether a login shell is cloister-sh, wherever it is installed (plan_session_files.c, as the next three). */
-bool cloister_plan_is_launcher(const char *shell);
-/* The session's file, and what stands at the path of the user's login shell. */
+/* The session's file, and what stands at the path of the user's login shell (plan_session_files.c, as the next two). */
 void cloister_plan_add_session_files(struct cloister_row_list *list, const struct cloister_policy *policy,
                                      const struct cloister_account *account, const struct cloister_plan_facts *facts);
 /* users = root: what the login program executes leads to the launcher, and a second tree in which that is not so. */

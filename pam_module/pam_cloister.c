@@ -15,7 +15,6 @@
 
 #include "cloister/account.h"
 #include "cloister/cleanup.h"
-#include "cloister/config.h"
 #include "cloister/image.h"
 #include "cloister/policy.h"
 #include "cloister/sshd_config.h"
@@ -217,23 +216,6 @@ static int open_isolated(pam_handle_t *pamh, const struct cloister_policy *polic
 	return r;
 }
 
-/* What holds for this user: *policy stays NULL when nobody is to be isolated. */
-static int find_policy(const struct arguments *arguments, const struct cloister_account *account,
-                       const char *session_id, struct cloister_policy **policy, struct cloister_error *err)
-{
-	struct cloister_config _cleanup_config_ *config = NULL;
-	char host_name[HOST_NAME_MAX + 1];
-	const struct cloister_tokens tokens = {.session_id = session_id, .host_name = host_name};
-
-	int r = cloister_config_load(arguments->configuration, true, &config, err);
-	if (r == 0)
-		r = cloister_host_name(host_name, sizeof(host_name), err);
-	if (r < 0)
-		/* Nobody can tell who was to be isolated; root must be able to come and mend it. */
-		return account->uid == 0 ? 0 : r;
-	return cloister_policy_find(config, account, &tokens, policy, err);
-}
-
 PAM_EXTERN __attribute__((visibility("default"))) int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc,
                                                                           const char **argv)
 {
@@ -264,7 +246,7 @@ PAM_EXTERN __attribute__((visibility("default"))) int pam_sm_open_session(pam_ha
 		return account->uid == 0 ? PAM_IGNORE : refuse(pamh, &audit, &err);
 	if (cloister_session_new_id(account->name, session_id, &err) < 0)
 		return account->uid == 0 ? PAM_IGNORE : refuse(pamh, &audit, &err);
-	if (find_policy(&arguments, account, session_id, &policy, &err) < 0)
+	if (cloister_policy_for_login(arguments.configuration, account, session_id, &policy, &err) < 0)
 		return refuse(pamh, &audit, &err);
 	if (policy == NULL || !policy->isolate) {
 		if (arguments.debug)

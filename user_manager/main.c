@@ -4,17 +4,14 @@
  * it by ExecCondition=, which leaves a unit alone at 1, and calls it failed at 255 (systemd.service(5)).
  */
 #include <errno.h>
-#include <limits.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cloister/account.h"
-#include "cloister/config.h"
 #include "cloister/error.h"
 #include "cloister/number.h"
+#include "cloister/plan.h"
 #include "cloister/policy.h"
-#include "cloister/session.h"
 
 #define ISOLATED 1
 #define UNKNOWN  255
@@ -23,37 +20,6 @@ static const char usage[] =
 	"usage: cloister-not-isolated [--config FILE] UID\n"
 	"Says by its exit status whether a user's programs may run on the host: for systemd, see pam_cloister(8).\n"
 	"Exit status: 0 the user is not isolated, 1 is, 255 it cannot be told.\n";
-
-/* As the passwd entry says it: a session without a PAM line. */
-static bool has_our_shell(const struct cloister_account *account)
-{
-	const char *slash = strrchr(account->shell, '/');
-
-	return strcmp(slash != NULL ? slash + 1 : account->shell, "cloister-sh") == 0;
-}
-
-/* The PAM module's answer to the same question. */
-static int find_isolate(const char *configuration, const struct cloister_account *account, bool *isolate,
-                        struct cloister_error *err)
-{
-	struct cloister_config _cleanup_config_ *config = NULL;
-	struct cloister_policy _cleanup_policy_ *policy = NULL;
-	char host_name[HOST_NAME_MAX + 1];
-	const struct cloister_tokens tokens = {.session_id = "", .host_name = host_name};
-
-	int r = cloister_config_load(configuration, true, &config, err);
-	if (r == 0)
-		r = cloister_host_name(host_name, sizeof(host_name), err);
-	if (r < 0) {
-		/* Nobody can tell who was to be isolated; root must be able to come and mend it. */
-		*isolate = false;
-		return account->uid == 0 ? 0 : r;
-	}
-	r = cloister_policy_find(config, account, &tokens, &policy, err);
-	if (r == 0)
-		*isolate = policy->isolate;
-	return r;
-}
 
 static int find_account(const char *text, struct cloister_account **account, struct cloister_error *err)
 {
@@ -67,9 +33,9 @@ static int find_account(const char *text, struct cloister_account **account, str
 int main(int argc, char **argv)
 {
 	struct cloister_account _cleanup_account_ *account = NULL;
+	struct cloister_policy _cleanup_policy_ *policy = NULL;
 	struct cloister_error err = {0};
 	const char *configuration = NULL;
-	bool isolate = true;
 	char line[2048];
 
 	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
@@ -84,10 +50,11 @@ int main(int argc, char **argv)
 	}
 	int r = find_account(argv[argc - 1], &account, &err);
 	if (r == 0)
-		r = find_isolate(configuration, account, &isolate, &err);
+		r = cloister_policy_for_login(configuration, account, "", &policy, &err);
 	if (r < 0) {
 		fprintf(stderr, "cloister-not-isolated: %s\n", cloister_error_line(&err, line, sizeof(line)));
 		return UNKNOWN;
 	}
-	return isolate || has_our_shell(account) ? ISOLATED : 0;
+	/* The login shell makes a session without a PAM line. */
+	return (policy != NULL && policy->isolate) || cloister_plan_is_launcher(account->shell) ? ISOLATED : 0;
 }

@@ -204,6 +204,9 @@ static inline void cloister_cleanup_plan(struct cloister_plan **plan)
 bool cloister_plan_may_join(const struct cloister_plan *ours, const struct cloister_plan *theirs, char *what,
                             size_t size);
 
+/* Whether a login shell is cloister-sh, wherever it is installed: a session without a PAM line. */
+bool cloister_plan_is_launcher(const char *shell);
+
 /* The session's own XDG_RUNTIME_DIR; NULL when the plan makes none. */
 const char *cloister_plan_runtime_directory(const struct cloister_plan *plan);
 

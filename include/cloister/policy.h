@@ -122,6 +122,15 @@ int cloister_policy_find(const struct cloister_config *config, const struct cloi
                          struct cloister_error *err);
 
 /*
+ * What holds for a login of this account: the configuration (NULL: the standard places) is loaded, and asked with
+ * cloister_policy_find. The one answer of all who let a user's programs run on the host or do not. *out stays NULL for
+ * root where the configuration cannot be loaded: nobody can tell who was to be isolated, and root must be able to come
+ * and mend it. Else as cloister_policy_find.
+ */
+int cloister_policy_for_login(const char *configuration, const struct cloister_account *account, const char *session_id,
+                              struct cloister_policy **out, struct cloister_error *err);
+
+/*
  * A session that is let in for the transfer of files alone, while logins are refused: one of its own, without a
  * network, so that no forward of sshd's leads anywhere. Its plan gets the text of `refuse`, and the launcher.
  */
