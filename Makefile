@@ -215,6 +215,12 @@ check-long: needs-check
 	@LONG=1 tests/run.sh 'exhaustion.*'
 	@LONG=1 tests/run.sh 'faults.*'
 
+# The tests with an sshd that closes sessions late: those that do not wait for the close fail.
+.PHONY: check-late
+check-late: needs-check
+	@$(MAKE) --no-print-directory all tests
+	@LATE_CLOSE=1 tests/run.sh
+
 # A virtual machine with systemd, cgroup v2 and the Debian packages; RELEASE=trixie: of Debian 13. The first time makes trees
 # (some minutes), which are kept in $(B)/vm.
 RELEASE ?= bookworm

@@ -42,7 +42,7 @@ faults() {
 	HOST_BUILD=$HOST_BUILD python3 "$HOST_TESTS/lib/faults.py" "$@" || fail "see above"
 }
 
-# table: X01 | every system call of `cloister run` fails, one at a time: one of each kind with one of eight errnos, all with all with LONG=1 | the login without a failure; a build that ignores seccomp(2) failing is found out
+# table: X01 | every system call of `cloister run` fails, one at a time: one of each kind with one of eight errnos; with LONG=1 each with all eight | the login without a failure; a build that ignores seccomp(2) failing is found out
 test_x01_each_call_of_a_run() {
 	faults ${LONG:+--all} --ours run -- "$HOST_BUILD/cloister" run --user iris -- "$SEES"
 }

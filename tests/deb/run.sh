@@ -60,7 +60,7 @@ check_lintian_is_content() {
 
 check_installing_changes_nothing_for_anybody() {
 	mmdebstrap --quiet --variant=minbase --aptopt='Acquire::Check-Valid-Until "false"' \
-		--include=openssh-server,openssh-client,openssh-sftp-server,iproute2,sudo,cron,at,libpam-systemd,libcap2,libseccomp2,libsubid4,libjson-c5,libarchive13,libssl3,libaudit1,login,passwd \
+		--include=openssh-server,openssh-client,openssh-sftp-server,iproute2,sudo,cron,at,libpam-systemd,libcap2,libsubid4,libjson-c5,libarchive13,libssl3,libaudit1,login,passwd \
 		bookworm "$root"
 	pam_files >"$work/before"
 	cp "$build"/deb/libpam-cloister_*.deb "$build"/deb/cloister_*.deb "$root/"

@@ -24,7 +24,7 @@ host_enter() {
 	fi
 	# A PAM session, an agent or a locale of whoever runs the tests must not decide a test.
 	exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root USER=root HOST_USER_NAMESPACE="${HOST_USER_NAMESPACE-}" LOGNAME=root \
-		SHELL=/bin/sh LANG=C.UTF-8 TERM="${TERM:-dumb}" LONG="${LONG-}" CLOISTER_LOGINS="${CLOISTER_LOGINS-}" \
+		SHELL=/bin/sh LANG=C.UTF-8 TERM="${TERM:-dumb}" LONG="${LONG-}" LATE_CLOSE="${LATE_CLOSE-}" CLOISTER_LOGINS="${CLOISTER_LOGINS-}" \
 		CLOISTER_LOGINS_TIMEOUT="${CLOISTER_LOGINS_TIMEOUT-}" CLOISTER_FAULTS_SEED="${CLOISTER_FAULTS_SEED-}" HOST_INSIDE=1 HOST_CHECKOUT="$(host_checkout)" \
 		HOST_BUILD_FROM="${B:-build}" \
 		unshare --mount --propagation private --pid --fork --kill-child --mount-proc --net --uts --ipc \
@@ -268,10 +268,11 @@ port_open() {
 	(exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
 }
 
-# sshd_start [LINES]: LINES come first, since sshd_config(5) takes the first value of each keyword.
+# sshd_start [LINES]: LINES come first, since sshd_config(5) takes the first value of each keyword. LATE_CLOSE=1: it closes
+# sessions late (tests/probe/late_close_preload.c).
 sshd_start() {
 	sshd_configuration "${1-}"
-	setsid /usr/sbin/sshd -D </dev/null >/dev/null 2>&1 &
+	setsid ${LATE_CLOSE:+env LD_PRELOAD="$HOST_BUILD/probe/late_close_preload.so"} /usr/sbin/sshd -D </dev/null >/dev/null 2>&1 &
 	local i
 	for i in $(seq 200); do
 		port_open 22 && [ -s /run/sshd.pid ] && return 0

@@ -48,6 +48,7 @@ test_resolver_and_clock() {
 		want "$file again" "$(md5sum <"/etc/$file")" "$(on iris md5sum "/etc/$file" | sed 's| /.*| -|')"
 	done
 	want "not writable" 1 "$(status on iris 'echo bad >/etc/hosts')"
+	all_closed
 	printf 'nameserver 192.0.2.8\n' >"$ROOT/etc/resolv.conf"
 	rm -rf /var/lib/cloister/*
 	want "the rootfs's own counts" 'nameserver 192.0.2.8' "$(on iris cat /etc/resolv.conf)"

@@ -46,7 +46,8 @@ test_last_of_login() {
 
 test_syslog() {
 	on iris true
-	sleep 0.3
+	# pam_unix has its turn after us.
+	eventually 10 eval 'log_new | grep "session closed for user iris"' || true
 	want_match "login" 'sshd\[[0-9]+\]: Accepted publickey for iris' "$(log_new)"
 	want_match "session opened" 'pam_unix\(sshd:session\): session opened for user iris' "$(log_new)"
 	want_match "session closed" 'pam_unix\(sshd:session\): session closed for user iris' "$(log_new)"

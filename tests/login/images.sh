@@ -244,9 +244,11 @@ test_layer_over_a_new_image() {
 		place one
 		isolate iris "rootfs = $image" 'tmpfs = /run'
 		on iris 'echo mine >/tmp/mine; ls / >/dev/null'
+		all_closed
 		place two
 		want "the new image's" two "$(on iris cat /version)"
 		want "the user's" mine "$(on iris cat /tmp/mine)"
+		all_closed
 	done
 	nothing_left
 }

@@ -55,6 +55,7 @@ test_rlimits_hold() {
 	want_match "processes" 'fork' "$(on iris 'for i in $(seq 40); do sleep 1 & done 2>&1; wait' 2>&1)"
 	want "su" "40 50" "$(timeout 20 su -l iris -c 'echo $(ulimit -Sn) $(ulimit -Hn)' </dev/null)"
 	want "run" "40 50" "$(cloister run --user iris -- sh -c 'echo $(ulimit -Sn) $(ulimit -Hn)')"
+	all_closed
 	client iris 'exec sleep 30'
 	eventually 10 pgrep -u iris -x sleep || fail "no session"
 	want "enter" "40 50" "$("$HOST_BUILD/cloister" enter iris -- sh -c 'echo $(ulimit -Sn) $(ulimit -Hn)')"

@@ -72,6 +72,8 @@ test_state_is_read_only() {
 }
 
 refused_once_read_only() {
+	# A login beside another would join its layer.
+	all_closed
 	trap 'mount -o remount,rw "$STATES"' EXIT
 	mount -o remount,ro "$STATES"
 	refused "$1"
@@ -124,6 +126,7 @@ test_disk_full() {
 test_what_a_crash_leaves() {
 	set_rootfs
 	on iris 'echo kept >/srv/file'
+	all_closed
 	# What the kernel refuses, or cannot clean by itself: a volatile mount's mark, a deep tree, modes, an index.
 	mkdir -p "$STATE/work/incompat/volatile" "$STATE/work/index" "$STATE/work/work/#1/a/b/c/d"
 	chmod 0777 "$STATE/work" "$STATE/work/work"
@@ -133,6 +136,7 @@ test_what_a_crash_leaves() {
 	want "kept" kept "$(on iris 'cat /srv/file')"
 	want "clean" "$STATE/work $STATE/work/work" "$(find "$STATE/work" | sort | paste -sd' ')"
 	[ -d /etc/cloister ] || fail "what a link led to is gone"
+	all_closed
 	rm -r "$STATE/work"
 	mkfifo "$STATE/work"
 	refused "work: cannot remove what an earlier session left.*$STATE"

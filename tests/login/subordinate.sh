@@ -15,6 +15,8 @@ set_up() {
 
 # ranges SUBUID SUBGID [SOURCE]
 ranges() {
+	# A layer in use has the ids of those who use it.
+	all_closed
 	printf '%s' "$1" >/etc/subuid
 	printf '%s' "$2" >/etc/subgid
 	cp /opt/nsswitch.conf /etc/nsswitch.conf
@@ -38,6 +40,7 @@ test_files() {
 	# Too small is none, and so is one of a pair.
 	ranges $'iris:300000:1000\n' $'iris:400000:65536\n'
 	want "too small" 1879048192 "$(base uid_map)"
+	all_closed
 	rm /etc/subuid /etc/subgid
 	want "no files" 1879048192 "$(base uid_map)"
 }

@@ -212,6 +212,7 @@ test_ranges_are_the_users_own() {
 	on ivan 'touch mine; chown 1:1 mine'
 	want "iris" "$(($(range_of iris) + 1))" "$(stat -c %u /home/iris/mine)"
 	want "ivan" "$(($(range_of ivan) + 1))" "$(stat -c %u /home/ivan/mine)"
+	all_closed
 	printf 'iris:300000:65536\n' | tee /etc/subuid >/etc/subgid
 	on iris 'touch next; chown 1:1 next'
 	want "from /etc/subuid" "300001 300001" "$(stat -c '%u %g' /home/iris/next)"
@@ -341,10 +342,12 @@ test_what_root_inside_wrote_serves_nobody_else() {
 	want_match "with users = root" 'uid' "$(cat "$drop/planted")"
 	rm "$drop/planted"
 	for users in same host; do
+		all_closed
 		isolate iris "rootfs = $ROOT" "users = $users" "bind = $drop:/drop"
 		want "users = $users" iris "$(on iris id -un)"
 		[ ! -e "$drop/planted" ] || fail "users = $users: the library ran: $(cat "$drop/planted")"
 	done
+	all_closed
 	# And with the layers of the one for the other it would have run.
 	cp -a "$STATE"/1*/root-*/upper/. "$STATE"/1*/-*/upper/
 	on iris true
