@@ -103,8 +103,7 @@ static void check_root(const struct cloister_plan *plan, const struct cloister_r
 		         strcmp(image.type, "erofs") == 0 ? "an erofs" : "a squashfs",
 		         image.mount >= 0 ? "as a file" : "by a loop device");
 	check_shell(plan, row, root, findings);
-	if (row->kind == CLOISTER_ROW_ROOT)
-		cli_check_places(plan, row->source, root, findings);
+	cli_check_places(plan, row, root, context.image, findings);
 }
 
 /* Homes and binds as a session would open them; a private home that is not there yet is made at the first login. */

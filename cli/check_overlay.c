@@ -7,6 +7,8 @@
 
 #include "cli.h"
 #include "cloister/cleanup.h"
+#include "cloister/image.h"
+#include "cloister/mounts.h"
 #include "cloister/overlay.h"
 #include "cloister/source.h"
 #include "findings.h"
@@ -83,4 +85,19 @@ void cli_check_overlay(const struct cloister_plan *plan, struct cli_findings *fi
 	else
 		cli_find_error(findings, "overlay", &err);
 	cloister_overlay_changes_free(&changes);
+}
+
+int cli_overlay_is_idmapped(const struct cloister_plan *plan, const struct cloister_row *row, int root,
+                            const struct cloister_image *image, struct cloister_error *err)
+{
+	int _cleanup_close_ nearest = *plan->state != '\0' ? open_nearest(plan->state, err) : -1;
+	int _cleanup_close_ lower =
+		image != NULL ? cloister_image_lower(image, row->source, err) : cloister_mount_clone(root, false);
+
+	if (*plan->state != '\0' && nearest < 0)
+		return nearest;
+	if (lower < 0)
+		return image != NULL ? lower
+		                     : cloister_fail(err, -lower, "overlay", row->source, "cannot clone its mount");
+	return cloister_overlay_is_idmapped(plan, lower, nearest, err);
 }

@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cloister/cleanup.h"
 #include "cloister/path.h"
+#include "cloister/source.h"
 #include "findings.h"
 
 /* A row that needs a place of the rootfs; what is optional is left out where there is none. */
@@ -53,21 +55,56 @@ static bool can_be_made(const struct cloister_plan *plan, int root, const char *
 	return false;
 }
 
-void cli_check_places(const struct cloister_plan *plan, const char *rootfs, int root, struct cli_findings *findings)
+/* The user's layer, where one is kept: what it has need not be in the rootfs. */
+static int open_upper(const struct cloister_plan *plan)
 {
-	if (!plan->privileged || !(plan->namespaces & CLONE_NEWUSER))
+	struct cloister_error err = {0};
+
+	if (*plan->state == '\0')
+		return -1;
+	int _cleanup_close_ state = cloister_state_find(plan->state, &err);
+	return state < 0 ? -1 : cloister_path_open_inside(state, "upper", O_PATH | O_DIRECTORY);
+}
+
+static bool is_there(int root, const char *target)
+{
+	int _cleanup_close_ fd = root < 0 ? -1 : cloister_path_open_inside(root, target, O_PATH);
+
+	return fd >= 0;
+}
+
+/* Through layers that are idmapped init is root over what is root's; through others, as in the rootfs itself, not. */
+static bool login_is_not_root(const struct cloister_plan *plan, const struct cloister_row *row, int root,
+                              const struct cloister_image *image, struct cli_findings *findings)
+{
+	struct cloister_error err = {0};
+
+	if (row->kind != CLOISTER_ROW_OVERLAY)
+		return true;
+	if (geteuid() != 0 || !(row->flags & CLOISTER_ROW_IDMAP))
+		return false;
+	int r = cli_overlay_is_idmapped(plan, row, root, image, &err);
+	if (r < 0)
+		cli_find_error(findings, "overlay", &err);
+	return r == 0;
+}
+
+void cli_check_places(const struct cloister_plan *plan, const struct cloister_row *row, int root,
+                      const struct cloister_image *image, struct cli_findings *findings)
+{
+	if (!plan->privileged || !(plan->namespaces & CLONE_NEWUSER) ||
+	    !login_is_not_root(plan, row, root, image, findings))
 		return;
+	int _cleanup_close_ upper = open_upper(plan);
 	for (size_t i = 0; i < plan->n_rows; i++) {
 		const char *target = plan->rows[i].target;
 
-		if (!is_mount(&plan->rows[i]) || is_below_another(plan, i))
+		if (!is_mount(&plan->rows[i]) || is_below_another(plan, i) || is_there(root, target) ||
+		    is_there(upper, target) || can_be_made(plan, root, target))
 			continue;
-		int _cleanup_close_ fd = cloister_path_open_inside(root, target, O_PATH);
-		if (fd >= 0 || can_be_made(plan, root, target))
-			continue;
-		cli_find(findings, CLI_ERROR, "rootfs", rootfs,
+		cli_find(findings, CLI_ERROR, "rootfs", row->source,
 		         "%s is missing in the rootfs %s, and no login can make it: what it is in is not %s's", target,
-		         rootfs, plan->user);
+		         row->source, plan->user);
 		cli_find_advice(findings, "make it there, as a directory to mount on");
 	}
 }

@@ -8,6 +8,7 @@
 
 #include "cloister/account.h"
 #include "cloister/error.h"
+#include "cloister/image.h"
 #include "cloister/plan.h"
 
 struct json_object;
@@ -35,8 +36,13 @@ void cli_find_advice(struct cli_findings *findings, const char *format, ...) __a
 
 /* What is to be said about a user's overlay. */
 void cli_check_overlay(const struct cloister_plan *plan, struct cli_findings *findings);
-/* About the places in a rootfs (a descriptor of it) that mounts need, where no layer of the user's can bring them. */
-void cli_check_places(const struct cloister_plan *plan, const char *rootfs, int root, struct cli_findings *findings);
+/* Whether the layers of a row would be idmapped in a session (root: a descriptor of the rootfs; image: NULL for a
+ * directory). Nothing is found; 1, 0 or -errno. */
+int cli_overlay_is_idmapped(const struct cloister_plan *plan, const struct cloister_row *row, int root,
+                            const struct cloister_image *image, struct cloister_error *err);
+/* About the places in the rootfs of a row that mounts need, where no login can make them. */
+void cli_check_places(const struct cloister_plan *plan, const struct cloister_row *row, int root,
+                      const struct cloister_image *image, struct cli_findings *findings);
 /* About the unprivileged ids: nobody on the host may have one of them. */
 void cli_check_ids(const struct cloister_plan *plan, struct cli_findings *findings);
 /* About the network. */

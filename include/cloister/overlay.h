@@ -14,6 +14,13 @@
 /* Whether the plan's layers could be in this directory, and be limited as the plan says. Changes nothing. */
 int cloister_overlay_check_place(const struct cloister_plan *plan, int directory, struct cloister_error *err);
 
+/*
+ * Whether a session's layers would be idmapped, as both file systems must support it (mount_setattr(2)). lower: a
+ * detached mount of the rootfs, which may be idmapped after it; state: a directory on the file system of the upper
+ * layer, -1 for a tmpfs. Needs root, and makes a child for as long as it takes. 1, 0, or -errno.
+ */
+int cloister_overlay_is_idmapped(const struct cloister_plan *plan, int lower, int state, struct cloister_error *err);
+
 enum cloister_overlay_change_kind {
 	CLOISTER_OVERLAY_ADDED = 'A',
 	CLOISTER_OVERLAY_CHANGED = 'C',

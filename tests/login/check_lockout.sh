@@ -308,6 +308,28 @@ test_places_are_missing() {
 	want "control" 0 "$(status on iris true)"
 }
 
+# Where a layer cannot be idmapped, as a rootfs on ramfs (of Debian 12 a layer on tmpfs), what is root's is nobody's
+# inside, and no mount point can be made in it.
+test_places_are_missing_below_an_overlay() {
+	mkdir /opt/rootfs/unmapped
+	mount -t ramfs ramfs /opt/rootfs/unmapped
+	rootfs_make /opt/rootfs/unmapped
+	rmdir /opt/rootfs/unmapped/home
+	isolate iris 'rootfs = /opt/rootfs/unmapped' 'writable = tmpfs'
+	refused_and_said '/home/iris is missing in the rootfs /opt/rootfs/unmapped'
+	isolate iris 'rootfs = /opt/rootfs/unmapped'
+	refused_and_said '/home/iris is missing in the rootfs /opt/rootfs/unmapped'
+	# The layer has it.
+	mkdir -p "/var/lib/cloister/users/$(id -u iris)/-opt-rootfs-unmapped/upper/home/iris"
+	finds 0 '^0 errors$'
+	want "control" 0 "$(status on iris true)"
+	mkdir -p /opt/rootfs/unmapped/home/iris
+	isolate iris 'rootfs = /opt/rootfs/unmapped' 'writable = tmpfs'
+	finds 0 '^0 errors$'
+	want "control" 0 "$(status on iris true)"
+	umount -l /opt/rootfs/unmapped
+}
+
 test_somebody_has_an_id_of_the_range() {
 	isolate iris
 	finds 0 '^0 errors$'
