@@ -94,9 +94,14 @@ sessions_at_most() {
 	logins_at_most "$1" && [ "$(pgrep -xc cloister-init)" -le "$1" ]
 }
 
-# all_closed [BUT]: until every login is closed and its session has ended, or all but so many.
+# Until every login is closed and its session has ended.
 all_closed() {
-	eventually 20 sessions_at_most "${1:-0}" || fail "a login is not closed"
+	all_closed_but 0
+}
+
+# all_closed_but N: the same for all but so many.
+all_closed_but() {
+	eventually 20 sessions_at_most "$1" || fail "a login is not closed"
 }
 
 # client USER [SSH ARGUMENT...]: a login in the background; CLIENT is the pid of its ssh, and its output is in

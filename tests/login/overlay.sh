@@ -157,7 +157,7 @@ test_two_sessions_are_one_instance() {
 	want "seen at once" first "$(on iris "cat $WHERE/meeting; echo second >>$WHERE/meeting")"
 	eventually 10 grep -q both "$UPPER$WHERE/meeting" || fail "the first session does not see the second's change"
 	local first second
-	all_closed 1
+	all_closed_but 1
 	first=$(nsenter -t "$(pgrep -x cloister-init)" -m stat -c %d /)
 	second=$(on iris 'stat -c %d /')
 	want "one superblock" "$first" "$second"
