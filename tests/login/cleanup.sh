@@ -234,7 +234,8 @@ test_power_loss_leaves_an_entry_that_heals() {
 	session
 	kill -KILL "$MONITOR"
 	eventually 5 no_processes_left || fail "left: $(processes_left)"
-	on_to_its_end iris true
+	on iris true
+	all_closed
 	want "entries" "" "$(find /run/cloister -type f -path '*sessions*' 2>/dev/null)"
 }
 
