@@ -74,11 +74,16 @@ on() {
 
 # The directory comes with the first login.
 logins_registered() {
-	{ find /run/cloister/logins -type f 2>/dev/null || true; } | wc -l
+	{ find /run/cloister/logins -type f 2>/dev/null || true; } | sort
 }
 
 logins_at_most() {
-	[ "$(logins_registered)" -le "$1" ]
+	[ "$(logins_registered | wc -l)" -le "$1" ]
+}
+
+# Whether no login is registered but those of a list.
+logins_only_of() {
+	[ -z "$(comm -13 <(printf '%s\n' "$1") <(logins_registered))" ]
 }
 
 # on_to_its_end USER COMMAND...: the same, until the login is closed, too: sshd closes it after the client has gone.
@@ -86,7 +91,7 @@ on_to_its_end() {
 	local before status=0
 	before=$(logins_registered)
 	on "$@" || status=$?
-	eventually 20 logins_at_most "$before" || fail "the login of $1 is not closed"
+	eventually 20 logins_only_of "$before" || fail "the login of $1 is not closed"
 	return "$status"
 }
 
