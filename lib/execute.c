@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Carrying out the rows of a plan: mounts, files, pivot_root and what follows it. */
+/* Carrying out the rows of a plan in their order; here mounts, files and pivot_root, the rest in files beside it. */
 #include "cloister/execute.h"
 
 #include <errno.h>
@@ -7,9 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -22,12 +20,7 @@
 #include "cloister/mounts.h"
 #include "cloister/namespaces.h"
 #include "cloister/path.h"
-#include "cloister/privileges.h"
 #include "cloister/root_users.h"
-#include "cloister/seccomp_filter.h"
-
-typedef int carry_function(struct cloister_execution *execution, const struct cloister_row *row, int source,
-                           struct cloister_error *err);
 
 static int fail_row(const struct cloister_row *row, int code, const char *text, struct cloister_error *err)
 {
@@ -328,74 +321,7 @@ static int carry_pivot(struct cloister_execution *execution, const struct cloist
 	return chdir("/") < 0 ? fail_row(row, errno, "cannot enter /", err) : 0;
 }
 
-static int carry_network(struct cloister_execution *execution, const struct cloister_row *row, int source,
-                         struct cloister_error *err)
-{
-	(void)row;
-	(void)source;
-	return cloister_network_child_join(execution->network_child, err);
-}
-
-static int carry_hostname(struct cloister_execution *execution, const struct cloister_row *row, int source,
-                          struct cloister_error *err)
-{
-	(void)execution;
-	(void)source;
-	return sethostname(row->data, strlen(row->data)) < 0 ? fail_row(row, errno, "cannot set the host name", err)
-	                                                     : 0;
-}
-
-static int carry_keyring(struct cloister_execution *execution, const struct cloister_row *row, int source,
-                         struct cloister_error *err)
-{
-	(void)source;
-	/* Init has come with a new one: made before it gave up its ids, since those have a small quota. */
-	if (execution->plan->privileged)
-		return 0;
-	int r = cloister_new_session_keyring();
-	return r < 0 ? fail_row(row, r, "cannot join a new session keyring", err) : 0;
-}
-
-static int carry_no_core(struct cloister_execution *execution, const struct cloister_row *row, int source,
-                         struct cloister_error *err)
-{
-	(void)execution;
-	(void)source;
-	int r = cloister_no_core();
-	return r < 0 ? fail_row(row, r, "cannot set RLIMIT_CORE", err) : 0;
-}
-
-static int carry_capabilities(struct cloister_execution *execution, const struct cloister_row *row, int source,
-                              struct cloister_error *err)
-{
-	(void)execution;
-	(void)source;
-	int r = cloister_drop_bounding_set(0);
-	if (r == 0)
-		r = cloister_lock_securebits();
-	if (r == 0)
-		r = cloister_set_capabilities(0, false);
-	return r < 0 ? fail_row(row, r, "init cannot drop its capabilities", err) : 0;
-}
-
-static int carry_no_new_privs(struct cloister_execution *execution, const struct cloister_row *row, int source,
-                              struct cloister_error *err)
-{
-	(void)execution;
-	(void)source;
-	int r = cloister_set_no_new_privs();
-	return r < 0 ? fail_row(row, r, "cannot set no_new_privs", err) : 0;
-}
-
-static int carry_seccomp(struct cloister_execution *execution, const struct cloister_row *row, int source,
-                         struct cloister_error *err)
-{
-	(void)source;
-	int r = cloister_seccomp_load(execution->seccomp, execution->seccomp_length);
-	return r < 0 ? fail_row(row, r, "cannot load the filter", err) : 0;
-}
-
-static carry_function *const carriers[CLOISTER_ROW_KINDS] = {
+static cloister_carry_function *const carriers[CLOISTER_ROW_KINDS] = {
 	[CLOISTER_ROW_ROOT] = carry_root,
 	[CLOISTER_ROW_IMAGE] = carry_image,
 	[CLOISTER_ROW_OVERLAY] = carry_root,
@@ -421,17 +347,17 @@ static carry_function *const carriers[CLOISTER_ROW_KINDS] = {
 	[CLOISTER_ROW_TREE] = cloister_carry_tree,
 	[CLOISTER_ROW_DOORS] = cloister_carry_doors,
 	[CLOISTER_ROW_PIVOT] = carry_pivot,
-	[CLOISTER_ROW_HOSTNAME] = carry_hostname,
+	[CLOISTER_ROW_HOSTNAME] = cloister_carry_hostname,
 	[CLOISTER_ROW_LOOPBACK] = cloister_carry_loopback,
 	[CLOISTER_ROW_PROHIBIT] = cloister_carry_prohibit,
 	[CLOISTER_ROW_SHELL] = cloister_carry_shell,
-	[CLOISTER_ROW_KEYRING] = carry_keyring,
-	[CLOISTER_ROW_NO_CORE] = carry_no_core,
-	[CLOISTER_ROW_CAPABILITIES] = carry_capabilities,
-	[CLOISTER_ROW_NO_NEW_PRIVS] = carry_no_new_privs,
-	[CLOISTER_ROW_SECCOMP] = carry_seccomp,
+	[CLOISTER_ROW_KEYRING] = cloister_carry_keyring,
+	[CLOISTER_ROW_NO_CORE] = cloister_carry_no_core,
+	[CLOISTER_ROW_CAPABILITIES] = cloister_carry_capabilities,
+	[CLOISTER_ROW_NO_NEW_PRIVS] = cloister_carry_no_new_privs,
+	[CLOISTER_ROW_SECCOMP] = cloister_carry_seccomp,
 	[CLOISTER_ROW_VERIFY] = cloister_carry_verify,
-	[CLOISTER_ROW_NETWORK] = carry_network,
+	[CLOISTER_ROW_NETWORK] = cloister_carry_network,
 };
 
 int cloister_execute(struct cloister_execution *execution, struct cloister_error *err)

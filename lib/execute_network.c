@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The session's network, as far as init makes it: lo, networks to which there is no way, and the resolver. */
+/* The session's network, as far as init makes it: its namespace, lo, networks to which there is no way, and the
+ * resolver. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/rtnetlink.h>
@@ -22,6 +23,14 @@ static int fail(const struct cloister_row *row, int code, const char *text, stru
 	const char *what = *row->target != '\0' ? row->target : row->data;
 
 	return cloister_fail(err, code < 0 ? -code : code, cloister_row_name(row->kind), what, "%s", text);
+}
+
+int cloister_carry_network(struct cloister_execution *execution, const struct cloister_row *row, int source,
+                           struct cloister_error *err)
+{
+	(void)row;
+	(void)source;
+	return cloister_network_child_join(execution->network_child, err);
 }
 
 int cloister_carry_loopback(struct cloister_execution *execution, const struct cloister_row *row, int source,

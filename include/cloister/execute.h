@@ -41,23 +41,26 @@ int cloister_target_directory(const struct cloister_execution *execution, const 
 int cloister_target_file(const struct cloister_execution *execution, const struct cloister_row *row);
 int cloister_target_open(const struct cloister_execution *execution, const struct cloister_row *row);
 
-/* Rows whose carrying out is a file of its own. source: the row's descriptor or -1; it stays the caller's. */
-int cloister_carry_account(struct cloister_execution *execution, const struct cloister_row *row, int source,
-                           struct cloister_error *err);
-int cloister_carry_resolver(struct cloister_execution *execution, const struct cloister_row *row, int source,
-                            struct cloister_error *err);
-int cloister_carry_loopback(struct cloister_execution *execution, const struct cloister_row *row, int source,
-                            struct cloister_error *err);
-int cloister_carry_prohibit(struct cloister_execution *execution, const struct cloister_row *row, int source,
-                            struct cloister_error *err);
-int cloister_carry_copy(struct cloister_execution *execution, const struct cloister_row *row, int source,
-                        struct cloister_error *err);
-int cloister_carry_shell(struct cloister_execution *execution, const struct cloister_row *row, int source,
-                         struct cloister_error *err);
-int cloister_carry_terminal(struct cloister_execution *execution, const struct cloister_row *row, int source,
-                            struct cloister_error *err);
-int cloister_carry_verify(struct cloister_execution *execution, const struct cloister_row *row, int source,
-                          struct cloister_error *err);
+/* Carries a row out. source: the row's descriptor or -1; it stays the caller's. 0 or -errno. */
+typedef int cloister_carry_function(struct cloister_execution *execution, const struct cloister_row *row, int source,
+                                    struct cloister_error *err);
+
+/* Rows whose carrying out is in a file of its own. */
+cloister_carry_function cloister_carry_account;
+cloister_carry_function cloister_carry_capabilities;
+cloister_carry_function cloister_carry_copy;
+cloister_carry_function cloister_carry_hostname;
+cloister_carry_function cloister_carry_keyring;
+cloister_carry_function cloister_carry_loopback;
+cloister_carry_function cloister_carry_network;
+cloister_carry_function cloister_carry_no_core;
+cloister_carry_function cloister_carry_no_new_privs;
+cloister_carry_function cloister_carry_prohibit;
+cloister_carry_function cloister_carry_resolver;
+cloister_carry_function cloister_carry_seccomp;
+cloister_carry_function cloister_carry_shell;
+cloister_carry_function cloister_carry_terminal;
+cloister_carry_function cloister_carry_verify;
 
 /* The text as a read-only file of the session's /run, bound over row's target. */
 int cloister_carry_made(struct cloister_execution *execution, const struct cloister_row *row, const char *text,

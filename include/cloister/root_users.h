@@ -31,13 +31,9 @@ int cloister_root_users_join(const struct cloister_inside *inside, const char **
 int cloister_root_users_verify(const struct cloister_plan *plan, struct cloister_error *err);
 
 /* Carriers of its rows. */
-int cloister_carry_owner(struct cloister_execution *execution, const struct cloister_row *row, int source,
-                         struct cloister_error *err);
-int cloister_carry_seal(struct cloister_execution *execution, const struct cloister_row *row, int source,
-                        struct cloister_error *err);
-int cloister_carry_tree(struct cloister_execution *execution, const struct cloister_row *row, int source,
-                        struct cloister_error *err);
-int cloister_carry_doors(struct cloister_execution *execution, const struct cloister_row *row, int source,
-                         struct cloister_error *err);
+cloister_carry_function cloister_carry_owner;
+cloister_carry_function cloister_carry_seal;
+cloister_carry_function cloister_carry_tree;
+cloister_carry_function cloister_carry_doors;
 
 #endif
