@@ -238,10 +238,12 @@ int cli_check(int argc, char **argv)
 		return CLI_FAILED;
 	if (options.json)
 		findings.list = json_object_new_array();
-	if (cloister_config_load(options.configuration, geteuid() == 0, &config, &err) < 0)
+	if (cloister_config_load(options.configuration, geteuid() == 0, &config, &err) < 0) {
 		cli_find_error(&findings, "configuration", &err);
-	else
+	} else {
 		check_faults(config, &findings);
+		cli_check_names(config, &findings);
+	}
 	for (char **user = argv + first; *user != NULL; user++) {
 		options.user = *user;
 		findings.user = *user;

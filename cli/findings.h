@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "cloister/account.h"
+#include "cloister/config.h"
 #include "cloister/error.h"
 #include "cloister/image.h"
 #include "cloister/plan.h"
@@ -34,6 +35,8 @@ void cli_find_detail(struct cli_findings *findings, const char *format, ...) __a
 /* Likewise, what to do, once for each finding: a sentence, or lines of a configuration. */
 void cli_find_advice(struct cli_findings *findings, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* About sections for users and groups that there are not. */
+void cli_check_names(const struct cloister_config *config, struct cli_findings *findings);
 /* What is to be said about a user's overlay. */
 void cli_check_overlay(const struct cloister_plan *plan, struct cli_findings *findings);
 /* Whether the layers of a row would be idmapped in a session (root: a descriptor of the rootfs; image: NULL for a

@@ -330,6 +330,18 @@ test_places_are_missing_below_an_overlay() {
 	umount -l /opt/rootfs/unmapped
 }
 
+# A name that is written wrong isolates nobody, and nothing fails.
+test_sections_for_nobody() {
+	printf '[group:studnets]\nisolate = yes\n[user:irsi]\nisolate = yes\n[group:studnets]\nnetwork = host\n' >"$HOST_CONF"
+	finds 0 "^warning: $HOST_CONF:2: there is no group studnets: its section is for nobody"
+	want_match "user" "^warning: $HOST_CONF:4: there is no user irsi: its section is for nobody" "$SAID"
+	want "once each" 2 "$(grep -c 'for nobody' <<<"$SAID")"
+	want_match "control: she is not isolated" '^note: iris is not isolated' "$SAID"
+	printf '[group:iris]\nisolate = yes\n[user:iris]\nisolate = yes\n' >"$HOST_CONF"
+	finds 0 '^ok: iris is isolated'
+	want_no_match "names that there are" 'for nobody' "$SAID"
+}
+
 test_somebody_has_an_id_of_the_range() {
 	isolate iris
 	finds 0 '^0 errors$'
