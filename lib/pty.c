@@ -165,13 +165,10 @@ void cloister_pty_close(struct cloister_pty *pty)
 {
 	const struct timespec pause = {.tv_nsec = 2 * 1000 * 1000};
 
-	/* Every process of the session is dead or dying: the relay meets the end of the pty by itself, with the last
-	 * output written. */
+	/* The session has ended: the relay writes what is left of its output, and ends, too. */
+	if (pty->control >= 0)
+		close(pty->control);
 	for (int waited = 0; pty->relay > 0 && !relay_ended(pty->relay); waited += 2) {
-		if (waited == RELAY_WAIT_MILLISECONDS / 3 && pty->control >= 0) {
-			close(pty->control);
-			pty->control = -1;
-		}
 		if (waited >= RELAY_WAIT_MILLISECONDS) {
 			kill(pty->relay, SIGKILL);
 			waitpid(pty->relay, NULL, __WALL);
@@ -179,8 +176,6 @@ void cloister_pty_close(struct cloister_pty *pty)
 		}
 		nanosleep(&pause, NULL);
 	}
-	if (pty->control >= 0)
-		close(pty->control);
 	if (pty->master >= 0)
 		close(pty->master);
 	*pty = (struct cloister_pty){.number = -1, .master = -1, .control = -1};

@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <termios.h>
 #include <unistd.h>
@@ -36,8 +37,6 @@ enum {
 	OUTPUT_PIECE = 4096,
 	TYPED_AHEAD_LINES = 15, /* of at most 4096 bytes: they fit a ring */
 	BLOCKED_CALL_MS = 50,
-	UNOPENED_RETRY_MS = 20,
-	LAST_CLOSE_MS = 200,
 	BACKGROUND_CHECK_MS = 250,
 	DRAIN_QUIET_MS = 200,
 	DRAIN_TOTAL_MS = 2000,
@@ -47,15 +46,15 @@ struct relay {
 	int input; /* -1 once it has ended; output, master and control likewise */
 	int output;
 	int master;
+	/* The other side of master, held until the session has ended. Without it a program that closes its terminal and
+	 * goes on, as every one that ends does for a moment, would leave nothing to write to: not even an interrupt. */
+	int peer;
 	int control;
 	struct relay_signals signals;
 	struct relay_terminal terminal;
 	bool end_of_input_owed;
 	unsigned char last_sent;
-	int64_t write_master_after; /* milliseconds of CLOCK_MONOTONIC, as the next four */
-	int64_t read_master_after;
-	int64_t closed_until; /* 0: the other side of master is open, or never was */
-	int64_t drain_until;  /* 0: not draining */
+	int64_t drain_until; /* milliseconds of CLOCK_MONOTONIC; 0: not draining */
 	int64_t quiet_until;
 	struct relay_ring to_session;
 	struct relay_ring to_terminal;
@@ -100,6 +99,13 @@ static int take_signals(struct relay *relay)
 	return result;
 }
 
+static void close_peer(struct relay *relay)
+{
+	if (relay->peer >= 0)
+		close(relay->peer);
+	relay->peer = -1;
+}
+
 static void take_control(struct relay *relay)
 {
 	char ignored[64];
@@ -113,7 +119,8 @@ static void take_control(struct relay *relay)
 	relay->end_of_input_owed = false;
 	relay->drain_until = milliseconds() + DRAIN_TOTAL_MS;
 	relay->quiet_until = milliseconds() + DRAIN_QUIET_MS;
-	relay->read_master_after = 0;
+	/* From now on EIO says that all is read. */
+	close_peer(relay);
 }
 
 static int take_input(struct relay *relay)
@@ -153,10 +160,6 @@ static void send_end_of_input(struct relay *relay)
 		cloister_relay_ring_put(&relay->to_session, settings.c_cc[VEOF]);
 }
 
-/*
- * EIO from write means that nobody has the other side open: not yet, or not any more. Only read can tell the two
- * apart, so what was typed is kept until then, and tried again after a while since poll() reports room all the time.
- */
 static int feed_session(struct relay *relay)
 {
 	const struct relay_ring *ring = &relay->to_session;
@@ -165,27 +168,9 @@ static int feed_session(struct relay *relay)
 
 	if (count > 0)
 		relay->last_sent = ring->bytes[start + (size_t)count - 1];
-	else if (count < 0 && errno == EIO)
-		relay->write_master_after = milliseconds() + UNOPENED_RETRY_MS;
 	else if (count < 0 && !is_transient(errno))
 		return -errno;
 	return GO_ON;
-}
-
-/*
- * The end of the relay closes the master, which sends SIGHUP to the session's leader. That must not hit a program that
- * has closed its standard streams and is on its way to exit with a status of its own (cat, and all that use
- * close_stdout() of gnulib), or one that is about to open /dev/tty again. Nobody waits once control is closed.
- */
-static void on_closed_session(struct relay *relay)
-{
-	int64_t now = milliseconds();
-
-	if (relay->closed_until == 0)
-		relay->closed_until = now + LAST_CLOSE_MS;
-	if (relay->drain_until != 0 || now >= relay->closed_until)
-		relay->master = -1;
-	relay->read_master_after = now + UNOPENED_RETRY_MS;
 }
 
 static int take_from_session(struct relay *relay)
@@ -197,31 +182,19 @@ static int take_from_session(struct relay *relay)
 	if (count > 0)
 		relay->quiet_until = milliseconds() + DRAIN_QUIET_MS;
 	else if (count == 0 || errno == EIO)
-		on_closed_session(relay);
+		relay->master = -1;
 	else if (!is_transient(errno))
 		return -errno;
 	return GO_ON;
-}
-
-static bool may_read_master(const struct relay *relay, int64_t now)
-{
-	return relay->to_terminal.used < RELAY_RING_SIZE && now >= relay->read_master_after;
 }
 
 static int serve_master(struct relay *relay, short revents)
 {
 	int result = GO_ON;
 
-	if ((revents & POLLHUP) == 0)
-		relay->closed_until = 0;
-	if ((revents & ~POLLOUT) != 0 && may_read_master(relay, milliseconds()))
+	if ((revents & ~POLLOUT) != 0 && relay->to_terminal.used < RELAY_RING_SIZE)
 		result = take_from_session(relay);
-	if (result != GO_ON || relay->master < 0 || relay->to_session.used == 0)
-		return result;
-	/* POLLHUP is reported whether it is asked for or not: without the pause this would be a busy wait. */
-	if ((revents & POLLHUP) != 0)
-		relay->write_master_after = milliseconds() + UNOPENED_RETRY_MS;
-	else if ((revents & (POLLOUT | POLLERR | POLLNVAL)) != 0)
+	if (result == GO_ON && relay->master >= 0 && relay->to_session.used > 0 && (revents & POLLOUT) != 0)
 		result = feed_session(relay);
 	return result;
 }
@@ -243,22 +216,22 @@ static bool may_read_input(const struct relay *relay)
 	return relay->input >= 0 && !(relay->terminal.background && relay->terminal.is_input);
 }
 
-static short master_events(const struct relay *relay, int64_t now)
+static short master_events(const struct relay *relay)
 {
 	short events = 0;
 
-	if (may_read_master(relay, now))
+	if (relay->to_terminal.used < RELAY_RING_SIZE)
 		events |= POLLIN;
-	if (relay->to_session.used > 0 && now >= relay->write_master_after)
+	if (relay->to_session.used > 0)
 		events |= POLLOUT;
 	return events;
 }
 
 /* A descriptor that nothing is wanted from is left out: poll() reports a hang-up of every one it is given. */
-static void choose(const struct relay *relay, int64_t now, struct pollfd ready[READY_COUNT])
+static void choose(const struct relay *relay, struct pollfd ready[READY_COUNT])
 {
 	bool read_input = relay->to_session.used < RELAY_RING_SIZE && may_read_input(relay);
-	short events = master_events(relay, now);
+	short events = master_events(relay);
 
 	ready[READY_INPUT] = (struct pollfd){.fd = read_input ? relay->input : -1, .events = POLLIN};
 	ready[READY_OUTPUT] =
@@ -275,10 +248,6 @@ static int longest_wait(const struct relay *relay, int64_t now)
 
 	if (relay->terminal.background)
 		until = now + BACKGROUND_CHECK_MS;
-	if (relay->to_session.used > 0 && relay->write_master_after > now && relay->write_master_after < until)
-		until = relay->write_master_after;
-	if (relay->master >= 0 && relay->read_master_after > now && relay->read_master_after < until)
-		until = relay->read_master_after;
 	if (relay->drain_until != 0) {
 		/* Quiet counts only while there is nothing left to write: a slow reader is not a silent session. */
 		int64_t end = relay->to_terminal.used == 0 ? relay->quiet_until : relay->drain_until;
@@ -330,7 +299,7 @@ static int loop(struct relay *relay)
 
 		if (is_over(relay, now))
 			return ENDED;
-		choose(relay, now, ready);
+		choose(relay, ready);
 		if (poll(ready, READY_COUNT, longest_wait(relay, now)) >= 0)
 			result = serve(relay, ready);
 		else if (errno != EINTR)
@@ -365,11 +334,15 @@ static void take_typed_ahead(struct relay *relay)
 
 static int run_with_terminal(struct relay *relay, struct cloister_error *err)
 {
+	relay->peer = ioctl(relay->master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (relay->peer < 0)
+		return cloister_fail(err, errno, "relay", NULL, "cannot open the session's terminal");
 	take_typed_ahead(relay);
 	int result = cloister_relay_terminal_start(&relay->terminal);
 
 	if (result >= 0)
 		result = loop(relay);
+	close_peer(relay);
 	int restored = cloister_relay_terminal_restore(&relay->terminal);
 	if (result < 0)
 		return cloister_fail(err, -result, "relay", NULL, "cannot copy between the terminal and the session");
@@ -384,6 +357,7 @@ int cloister_relay_run(int input, int output, int master, int control, struct cl
 	struct relay relay = {.input = input,
 	                      .output = output,
 	                      .master = master,
+	                      .peer = -1,
 	                      .control = control,
 	                      .terminal = {.fd = -1, .session = master},
 	                      .last_sent = '\n'};

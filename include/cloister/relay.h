@@ -10,8 +10,8 @@
 #include "cloister/error.h"
 
 /*
- * Copies between the outer terminal and the master of the session's pty until the master says that no
- * process holds the other side any more (EIO) and everything it held is written, or until control is closed.
+ * Copies between the outer terminal and the master of the session's pty until control is closed and what the session
+ * has written is written, or no more of it comes (a process of the session may keep the pty open).
  *
  * input:   the outer descriptor to read from; -1 when the session's standard input is not this terminal
  * output:  the outer descriptor to write to; -1 likewise

@@ -23,13 +23,24 @@ def timed(*command):
     return (time.monotonic() - start) * 1000
 
 
-def pairs(what, command, count=PAIRS):
+def timed_on_a_terminal(*command):
+    """On a pty of its own, until it is given back."""
+    start = time.monotonic()
+    pid, master = pty.fork()
+    if pid == 0:
+        os.execvp(command[0], command)
+    os.waitpid(pid, 0)
+    os.close(master)
+    return (time.monotonic() - start) * 1000
+
+
+def pairs(what, command, count=PAIRS, act=timed):
     plain, isolated = [], []
     for user in ("nora", "iris"):
-        timed(*command(user))
+        act(*command(user))
     for _ in range(count):
-        plain.append(timed(*command("nora")))
-        isolated.append(timed(*command("iris")))
+        plain.append(act(*command("nora")))
+        isolated.append(act(*command("iris")))
     report(what, "ms", plain, isolated)
 
 
@@ -114,6 +125,7 @@ def join_against_start(rounds=5):
 print(f"{'':40} {'plain':>10} {'isolated':>10}")
 pairs("ssh host true", lambda user: ("ssh", "-n", f"{user}@testhost", "true"))
 pairs("su -l -c true", lambda user: su(user, "true"))
+pairs("su -l -c true, on a terminal", lambda user: su(user, "true"), act=timed_on_a_terminal)
 keys("a key through su's terminal", lambda user: su(user, ECHO))
 keys("a key through ssh", lambda user: ("ssh", "-tt", f"{user}@testhost", ECHO))
 FLOOD = "stty raw -echo; echo ready; sleep 0.2; exec head -c 200000000 /dev/zero"

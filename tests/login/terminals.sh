@@ -231,6 +231,37 @@ test_su_window_size_and_flow_control() {
 	done
 }
 
+# A program with the terminal as its own, which closes it and goes on: it is not hung up, its status counts, and ^C still
+# reaches it. doas, since su -c has its program without a terminal of its own.
+# table: doas, a program that closes its terminal | goes on; ^C reaches it
+test_terminal_closed_by_its_program() {
+	local user
+	pam_service doas
+	printf 'permit nopass root\n' >/etc/doas.conf
+	chmod 0400 /etc/doas.conf
+	cat >/usr/local/bin/closing <<-'END'
+		#!/bin/sh
+		exec <&- >&- 2>&-
+		sleep "$1"
+		exit 7
+	END
+	chmod 0755 /usr/local/bin/closing
+	for user in $USERS; do
+		want "$user's status" "7" "$(in_pty "doas -u $user closing 1; echo \$?")"
+		want "$user's ^C" "130" "$(timeout 20 python3 - "$user" <<-'END'
+			import os, pty, sys, time
+			pid, master = pty.fork()
+			if pid == 0:
+			    os.execvp("doas", ["doas", "-u", sys.argv[1], "closing", "1000"])
+			time.sleep(1)
+			os.write(master, b"\x03")
+			status = os.waitpid(pid, 0)[1]
+			print(128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status))
+		END
+		)"
+	done
+}
+
 test_su_throughput() {
 	# 50 MB in well under CASE_TIMEOUT; how it compares with a plain pty is in `make bench`.
 	want "bytes" 50000000 "$(in_pty "su -l iris -c 'head -c 50000000 /dev/zero'" | wc -c)"

@@ -369,29 +369,31 @@ static void test_input_waits_for_the_session(void **state)
 	fflush(NULL);
 	pid_t relay = fork();
 	assert_true(relay >= 0);
-	if (relay == 0)
+	if (relay == 0) {
+		close(control[1]);
 		relay_process(input[0], -1, inner_master, control[0]);
+	}
 	close(inner_master);
 	pause_ms(300);
 	int inner = open(name, O_RDWR | O_NOCTTY);
 	assert_true(inner >= 0);
 	assert_int_equal(read(inner, received, sizeof(received)), 6);
 	assert_memory_equal(received, "early\n", 6);
-	/* A program that closes its terminal for a moment keeps it. */
+	/* A program that closes its terminal keeps it. */
 	close(inner);
-	pause_ms(50);
+	pause_ms(500);
 	write_all(input[1], (const unsigned char *)"later\n", 6);
 	inner = open(name, O_RDWR | O_NOCTTY);
 	assert_true(inner >= 0);
 	assert_int_equal(read(inner, received, sizeof(received)), 6);
 	assert_memory_equal(received, "later\n", 6);
 	close(inner);
+	close(control[1]);
 	struct outcome outcome = await_relay(relay);
 	assert_int_equal(outcome.status, 0);
-	for (int i = 0; i < 2; i++) {
-		close(control[i]);
-		close(input[i]);
-	}
+	close(control[0]);
+	close(input[0]);
+	close(input[1]);
 	alarm(0);
 }
 

@@ -220,10 +220,18 @@ void make_raw(int terminal)
 	assert_int_equal(tcsetattr(terminal, TCSANOW, &settings), 0);
 }
 
+void close_control(struct stage *stage)
+{
+	close(stage->control);
+	stage->control = -1;
+}
+
 struct outcome finish(struct stage *stage)
 {
 	struct outcome outcome;
 
+	if (stage->control >= 0)
+		close_control(stage);
 	assert_int_equal(read(stage->answers, &outcome, sizeof(outcome)), sizeof(outcome));
 	return outcome;
 }
@@ -262,12 +270,6 @@ void close_inner(struct stage *stage)
 {
 	close(stage->inner);
 	stage->inner = -1;
-}
-
-void close_control(struct stage *stage)
-{
-	close(stage->control);
-	stage->control = -1;
 }
 
 unsigned char *noise(size_t size, uint32_t seed)
