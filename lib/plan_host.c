@@ -47,8 +47,10 @@ static const char *const hidden[] = {
 	"/var/lib/etcd", "/var/lib/grafana", "/var/lib/influxdb", "/var/lib/ipa", "/var/lib/krb5kdc", "/var/lib/ldap",
 	"/var/lib/mariadb", "/var/lib/mongo", "/var/lib/mongodb", "/var/lib/mysql", "/var/lib/mysql-files",
 	"/var/lib/opensearch", "/var/lib/pgsql", "/var/lib/postgresql", "/var/lib/prometheus", "/var/lib/rabbitmq",
-	"/var/lib/redis", "/var/lib/samba/private", "/var/lib/sss/db", "/var/lib/sss/keytabs", "/var/lib/sss/secrets",
-	"/var/lib/valkey",
+	"/var/lib/redis", "/var/lib/samba/private", "/var/lib/sss/db", "/var/lib/sss/keytabs", "/var/lib/sss/mc",
+	"/var/lib/sss/secrets", "/var/lib/valkey",
+	/* sockets of daemons that are not in /run */
+	"/var/lib/gssproxy", "/var/lib/sss/pipes",
 	/* other containers and machines */
 	"/var/lib/containerd", "/var/lib/containers", "/var/lib/docker", "/var/lib/incus", "/var/lib/kubelet",
 	"/var/lib/libvirt", "/var/lib/lxc", "/var/lib/lxd", "/var/lib/machines", "/var/lib/portables",

@@ -127,6 +127,26 @@ test_hidden_places() {
 	rm -r /etc/krb5.keytab /var/lib/postgresql /var/lib/sss /etc/wireguard /var/lib/systemd/coredump
 }
 
+# Daemons of the host that listen elsewhere than in /run.
+test_hidden_sockets() {
+	local place socket
+	isolate iris
+	for place in /var/lib/sss/pipes /var/lib/gssproxy; do
+		socket=$place/socket
+		mkdir -p "$place"
+		socat "UNIX-LISTEN:$socket,fork,mode=0666" 'SYSTEM:echo host' &
+		eventually 10 test -S "$socket" || fail "no socket"
+		want "control: $place" host "$(on nora "socat -u UNIX-CONNECT:$socket -")"
+		want "$place" "" "$(on iris "socat -u UNIX-CONNECT:$socket - 2>/dev/null" || true)"
+		kill "$!"
+	done
+	mkdir -p /var/lib/sss/mc
+	echo names >/var/lib/sss/mc/passwd
+	want "control: the cache" names "$(on nora cat /var/lib/sss/mc/passwd)"
+	want "the cache" 1 "$(status on iris test -e /var/lib/sss/mc/passwd)"
+	rm -r /var/lib/sss /var/lib/gssproxy
+}
+
 # A place behind a directory that init may not search: then that one is hidden. The user, of its group, may.
 test_hidden_behind_a_closed_directory() {
 	mkdir -p /var/lib/samba/private

@@ -12,7 +12,7 @@ root=$vm/root
 # The Debian packages: of `make deb` where this machine is of that release, else built in a tree of it.
 debs=$build/deb
 packages=systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,linux-image-cloud-amd64,initramfs-tools,iproute2,procps
-packages+=,login,util-linux,passwd,kmod,udev,libpam-runtime,auditd,apparmor,cron,at,sudo
+packages+=,login,util-linux,passwd,kmod,udev,libpam-runtime,auditd,apparmor,cron,at,sudo,slapd,sssd-ldap,libnss-sss,libpam-sss
 users="iris ivan lars lena nora"
 
 [ "$(id -u)" -eq 0 ] || { echo "check-vm makes a tree of packages and needs root" >&2; exit 1; }
@@ -97,6 +97,8 @@ install_build() {
 	cp -r tests/vm/etc/. "$root/etc/"
 	chown -R root: "$root/etc/cloister" "$root/etc/systemd"
 	in_root systemctl --quiet enable cloister-sessions systemd-networkd
+	# A check of its own starts them.
+	in_root systemctl --quiet disable slapd sssd
 	[ -e "$vm/key" ] || ssh-keygen -q -t ed25519 -N '' -C check-vm -f "$vm/key"
 	for user in root $users; do
 		home=$root/home/$user

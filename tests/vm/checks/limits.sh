@@ -89,3 +89,26 @@ check_refused_without_the_unit() {
 	on root systemctl start cloister-sessions
 	login_works iris || fail "iris, with the unit"
 }
+
+# limits_of GUIDE: the file that it has for a machine with cgroups, for nora.
+limits_of() {
+	awk '/^<!-- needs: cgroup -->/ {next_one = 1; next} /^```/ {there = next_one && !there; next_one = there; next} there' \
+		"doc/guides/$1.md" | sed 's/^\[.*/[user:nora]\nisolate = yes/'
+}
+
+# guide_gives GUIDE VALUES: memory.max, pids.max and cpu.max of a session with the limits of a guide.
+guide_gives() {
+	limits_of "$1" | "${VM_SSH[@]}" root@127.0.0.1 'cat >/etc/cloister/cloister.conf.d/guide.conf'
+	want_match "$1: check" '^ok: nora is isolated' "$(on root cloister check nora)"
+	stay nora
+	want "$1" "$2" "$(on root "cd $PLACE/nora-* && cat memory.max pids.max cpu.max" | paste -sd ' ')"
+	leave nora
+	eventually 60 no_cgroups || fail "left: $(cgroups)"
+}
+
+check_limits_of_the_guides() {
+	trap 'on root "rm -f /etc/cloister/cloister.conf.d/guide.conf"; check_ends' EXIT
+	nothing_from_before
+	guide_gives login-host "4294967296 500 200000 100000"
+	guide_gives training-class "1073741824 200 max 100000"
+}
