@@ -197,6 +197,7 @@ bench:
 	@$(MAKE) --no-print-directory -s all $(B)/bench/limit
 	@tests/bench/bench.sh
 	@tests/bench/others.sh
+	@tests/bench/profile.sh
 $(B)/bench/limit: tests/bench/limit.c Makefile
 	@mkdir -p $(@D)
 	$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -g -Wall -Wextra -static -o $@ $<

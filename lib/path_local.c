@@ -6,18 +6,20 @@
 #include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "cloister/cleanup.h"
 #include "cloister/path.h"
 
-/* Of Linux 6.8, and newer than the headers of Debian 12. */
+/* Of Linux 6.8 and 6.12, and newer than the headers of Debian 12. */
 #define NR_STATMOUNT         457
-#define MNT_ID_UNIQUE        0x4000U /* STATX_MNT_ID_UNIQUE */
-#define STATMOUNT_OF_SB      0x1U    /* STATMOUNT_SB_BASIC */
+#define STATMOUNT_OF_SB      0x1U /* STATMOUNT_SB_BASIC */
+#define UNIQUE_MOUNT         0x1  /* AT_HANDLE_MNT_ID_UNIQUE */
 #define ZFS_SUPER_MAGIC      0x2fc12fc1
 #define BCACHEFS_SUPER_MAGIC 0xca451a4e
 
@@ -50,32 +52,50 @@ static bool is_local_magic(uint64_t magic)
 }
 
 /*
- * By the mount and not by fstatfs(2), for which a file server is asked. Where there is no statmount(2), by the device:
- * a number of a driver's own is that of a disk, and what a server or a program has is without one (0).
+ * By the mount: for fstatfs(2), and for statx(2) whatever its flags say (cifs, 9p), a file server may be asked. The
+ * number of the mount comes from name_to_handle_at(2) without room for a handle. A kernel that cannot do either knows
+ * no answer: by the device one cannot tell, since that of fuseblk is a disk's.
  */
-static bool is_on_local_disk(const struct statx *st)
+static bool is_on_local_disk(int directory)
 {
-	const struct mount_request request = {.size = sizeof(request),
-	                                      .mount = st->stx_mnt_id,
-	                                      .wanted = STATMOUNT_OF_SB};
+	struct mount_request request = {.size = sizeof(request), .wanted = STATMOUNT_OF_SB};
 	struct mount_answer answer = {0};
+	struct file_handle none = {0};
 
-	if ((st->stx_mask & MNT_ID_UNIQUE) && syscall(NR_STATMOUNT, &request, &answer, sizeof(answer), 0) == 0)
-		return (answer.mask & STATMOUNT_OF_SB) && is_local_magic(answer.magic);
-	return st->stx_dev_major != 0;
+	if (syscall(SYS_name_to_handle_at, directory, "", &none, &request.mount, AT_EMPTY_PATH | UNIQUE_MOUNT) == 0 ||
+	    errno != EOVERFLOW)
+		return false;
+	return syscall(NR_STATMOUNT, &request, &answer, sizeof(answer), 0) == 0 && (answer.mask & STATMOUNT_OF_SB) &&
+	       is_local_magic(answer.magic);
 }
 
-/* What the kernel has in memory, whatever a server would say by now. */
+/* An access control list may bar whom the mode lets in. */
+static bool has_access_list(int directory)
+{
+	char name[40];
+
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", directory);
+	return getxattr(name, "system.posix_acl_access", NULL, 0) >= 0 || (errno != ENODATA && errno != EOPNOTSUPP);
+}
+
+/* Owner, group and others alike: the mode of a directory that bars its group (0705) lets others in. */
+static bool everybody_may_search(int directory, const struct statx *st)
+{
+	return (st->stx_mode & 0111) == 0111 && !has_access_list(directory);
+}
+
 static int look(int directory, bool is_last)
 {
 	const unsigned wanted = STATX_TYPE | STATX_MODE;
 	struct statx st;
 
-	if (statx(directory, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, wanted | MNT_ID_UNIQUE, &st) < 0)
-		return -errno;
-	if ((st.stx_mask & wanted) != wanted || !S_ISDIR(st.stx_mode) || !is_on_local_disk(&st))
+	if (!is_on_local_disk(directory))
 		return -EAGAIN;
-	return is_last || (st.stx_mode & S_IXOTH) ? 0 : -EAGAIN;
+	if (statx(directory, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, wanted, &st) < 0)
+		return -errno;
+	if ((st.stx_mask & wanted) != wanted || !S_ISDIR(st.stx_mode))
+		return -EAGAIN;
+	return is_last || everybody_may_search(directory, &st) ? 0 : -EAGAIN;
 }
 
 int cloister_path_open_local(const char *path)

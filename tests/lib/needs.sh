@@ -12,7 +12,7 @@ check_needs="libcmocka-dev busybox-static pamtester expect tmux socat rsync valg
 vm_needs="mmdebstrap e2fsprogs openssh-client qemu-system-x86"
 deb_needs="debhelper dpkg-dev lintian mmdebstrap"
 # What Cloister is measured against.
-bench_needs="bubblewrap crun runc firejail systemd-container podman"
+bench_needs="bubblewrap crun runc firejail systemd-container podman linux-perf"
 # libFuzzer and its sanitizers are of the compiler's own version.
 fuzz_needs="clang libclang-rt-14-dev"
 
