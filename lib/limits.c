@@ -83,6 +83,18 @@ static int set_positive(const char *value, bool bytes, uint64_t most, uint64_t *
 	return 0;
 }
 
+/* Init and, while the session begins, a child that makes its network. */
+static int set_pids(struct cloister_limits *limits, const char *value)
+{
+	uint64_t number;
+	int r = set_positive(value, false, PIDS_LIMIT, &number);
+
+	if (r < 0 || number == 1)
+		return -EINVAL;
+	limits->pids_max = number;
+	return 0;
+}
+
 static int set_swap(struct cloister_limits *limits, const char *value)
 {
 	uint64_t number;
@@ -245,7 +257,7 @@ int cloister_limits_set(struct cloister_limits *limits, const char *key, const c
 	if (strcmp(key, "swap_max") == 0)
 		return set_swap(limits, value);
 	if (strcmp(key, "pids_max") == 0)
-		return set_positive(value, false, PIDS_LIMIT, &limits->pids_max);
+		return set_pids(limits, value);
 	if (strcmp(key, "cpu_max") == 0)
 		return set_cpu(limits, value);
 	if (strcmp(key, "io_max") == 0)

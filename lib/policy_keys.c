@@ -41,7 +41,7 @@ const struct cloister_key cloister_keys[] = {
 	{"seccomp", "default | none", "default", false},
 	{"memory_max", "BYTES | max", "max", false},
 	{"swap_max", "BYTES | max", "max", false},
-	{"pids_max", "a number | max", "max", false},
+	{"pids_max", "a number from 2 on | max", "max", false},
 	{"cpu_max", "PROCESSORS | MAX PERIOD | max", "max", false},
 	{"io_max", "MAJOR:MINOR WHAT=N...[, ...] | max", "max", false},
 	{"ptys_max", "a number", "1024", false},

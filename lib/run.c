@@ -113,11 +113,15 @@ static int run_and_wait(const struct cloister_run *run, struct run_state *state,
 		return cloister_fail(err, -r, "entry", NULL, "cannot send a child into the pid namespace");
 	sigaction(SIGINT, &ignore, &interrupt);
 	sigaction(SIGQUIT, &ignore, &quit);
+	/* A user's own session can end us (it has our uid, and before Linux 6.12 its signals are not held back): told first.
+	 * One of root's cannot, and is told of while the child enters. */
+	if (!run->plan->privileged)
+		tell_start(run, state);
 	pid_t child = fork();
 	if (child == 0)
 		run_child(run, state);
-	/* While the child enters. */
-	tell_start(run, state);
+	if (run->plan->privileged)
+		tell_start(run, state);
 	r = child < 0 ? -errno : wait_for(child, status);
 	if (tcgetpgrp(0) >= 0 && tcgetpgrp(0) != getpgrp()) {
 		struct sigaction background;

@@ -12,6 +12,7 @@
 #include "cloister/number.h"
 #include "cloister/plan.h"
 #include "cloister/policy.h"
+#include "cloister/session.h"
 
 #define ISOLATED 1
 #define UNKNOWN  255
@@ -36,7 +37,7 @@ int main(int argc, char **argv)
 	struct cloister_policy _cleanup_policy_ *policy = NULL;
 	struct cloister_error err = {0};
 	const char *configuration = NULL;
-	char line[2048];
+	char id[CLOISTER_SESSION_ID_MAX], line[2048];
 
 	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
 		fputs(usage, stdout);
@@ -49,8 +50,11 @@ int main(int argc, char **argv)
 		return UNKNOWN;
 	}
 	int r = find_account(argv[argc - 1], &account, &err);
+	/* As a login has one: a value with %s may be none without. */
 	if (r == 0)
-		r = cloister_policy_for_login(configuration, account, "", &policy, &err);
+		r = cloister_session_new_id(account->name, id, &err);
+	if (r == 0)
+		r = cloister_policy_for_login(configuration, account, id, &policy, &err);
 	if (r < 0) {
 		fprintf(stderr, "cloister-not-isolated: %s\n", cloister_error_line(&err, line, sizeof(line)));
 		return UNKNOWN;

@@ -29,6 +29,16 @@ test_who_is_isolated() {
 	groupdel visitors
 }
 
+# What holds for a login alone, such as a name that has the session's in it.
+test_values_with_the_session() {
+	isolate iris 'hostname = %s' 'scope = session'
+	want "control: a login" 0 "$(status on iris true)"
+	answers 1 0 0
+	printf '[user:nora]\nisolate = no\nhostname = %%s\n' >/etc/cloister/cloister.conf
+	want "control: a login" 0 "$(status on nora true)"
+	answers 0 0 0
+}
+
 test_the_login_shell_counts() {
 	printf '[default]\nisolate = no\n' >/etc/cloister/cloister.conf
 	usermod -s /usr/bin/cloister-sh iris

@@ -90,6 +90,8 @@ static void test_numbers(void **unused)
 	}
 	bad("pids_max", "1K");
 	bad("pids_max", "4194305");
+	bad("pids_max", "1");
+	written("pids_max", "2", "pids pids.max 2");
 }
 
 static void test_cpu(void **unused)
