@@ -58,8 +58,8 @@ int cloister_init_birth(struct cloister_network_child *network_child, struct clo
 
 	if (receive(&birth, sizeof(birth)) != sizeof(birth))
 		return cloister_fail(err, EBADMSG, "init", NULL, "was not told what it is");
-	/* Nothing may be read from PID 1, by whoever shares an id with it (runc CVE-2016-9962). Until here it was
-	 * root's. */
+	/* Nothing may be read from PID 1, by whoever shares an id with it (runc CVE-2016-9962). Until here its
+	 * ids were nobody's. */
 	if (birth.privileged)
 		prctl(PR_SET_DUMPABLE, 0);
 	int r = make_namespaces(&birth, network_child, err);
@@ -73,9 +73,6 @@ int cloister_init_birth(struct cloister_network_child *network_child, struct clo
 	prctl(PR_SET_DUMPABLE, 0);
 	if (setsid() < 0)
 		return fail("cannot leave the login's terminal", err);
-	/* On root's quota, as at an entry: before init gives root's id up. */
-	if (birth.privileged && cloister_new_session_keyring() < 0)
-		return fail("cannot join a new session keyring", err);
 	if (!birth.own_ids)
 		return 0;
 	r = birth.privileged ? become_root(err) : 0;

@@ -10,9 +10,11 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "cloister/cleanup.h"
 #include "cloister/control.h"
@@ -31,7 +33,9 @@ struct child {
 	int control, init_fd, null;
 	bool keeps_capabilities;
 	uint64_t namespaces; /* CLONE_NEW*: those that it is born in */
+	uint64_t parent;     /* CLONE_PARENT: the one that makes it is not its parent */
 	int cgroup;          /* -1: the login process's */
+	uid_t owner;         /* whose the user namespace is */
 	pid_t pid;
 	int pidfd;
 	int code; /* the errno when there is no pid */
@@ -104,17 +108,19 @@ static pid_t clone_sharing_memory(int (*run)(void *), uint64_t flags, struct chi
 
 /*
  * The tables of the login process's memory take longer to copy than init to start. They are copied where init is to be
- * born in a cgroup, since clone(2) cannot: what it makes, and what comes after it, never was outside.
+ * born in a cgroup, since clone(2) cannot: what it makes, and what comes after it, never was outside. With CLONE_PARENT
+ * there is no exit signal of its own; exec gives it SIGCHLD.
  */
 static void make_child(struct child *child)
 {
-	struct clone_args args = {.flags = child->namespaces | CLONE_PIDFD | CLONE_INTO_CGROUP,
+	struct clone_args args = {.flags = child->namespaces | child->parent | CLONE_PIDFD | CLONE_INTO_CGROUP,
 	                          .pidfd = (uintptr_t)&child->pidfd,
-	                          .exit_signal = SIGCHLD,
+	                          .exit_signal = child->parent != 0 ? 0 : SIGCHLD,
 	                          .cgroup = (unsigned)child->cgroup};
 
 	if (child->cgroup < 0) {
-		child->pid = clone_sharing_memory(become_init, child->namespaces | CLONE_PIDFD | SIGCHLD, child);
+		child->pid = clone_sharing_memory(become_init,
+		                                  child->namespaces | child->parent | CLONE_PIDFD | SIGCHLD, child);
 	} else {
 		child->pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 		if (child->pid == 0)
@@ -123,27 +129,63 @@ static void make_child(struct child *child)
 	child->code = errno;
 }
 
+/*
+ * All ids alike: exec takes ambient capabilities from one whose real ids are others (cap_bprm_creds_from_file;
+ * Linux 6.1 does, even where nothing is set-user-ID, 6.18 does not), as of su(1) when a user runs it, and of atd(8).
+ *
+ * And a user namespace's owner is who makes it: whatever is counted for a user of it (inotify, queued signals, message
+ * queues, namespaces; user_namespaces(7)) is counted for its owner, too. As root's, one session could use up what root
+ * and every other session have. The session keyring before that, on root's quota, which is not as small.
+ */
+static int become_owner(uid_t owner)
+{
+	uint64_t before;
+	gid_t gid = (gid_t)syscall(SYS_getegid);
+
+	if (cloister_new_session_keyring() < 0 || prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 ||
+	    syscall(SYS_setresgid, gid, gid, gid) < 0 || syscall(SYS_setresuid, owner, owner, owner) < 0)
+		return -errno;
+	return cloister_raise_permitted(&before);
+}
+
 static int be_parent(void *argument)
 {
-	make_child(argument);
+	struct child *child = argument;
+	int r = become_owner(child->owner);
+
+	if (r < 0)
+		child->code = -r;
+	else
+		make_child(child);
 	syscall(SYS_exit, 0);
 	return 0;
 }
 
-/*
- * cron(8) waits, by wait(2), for one child more than it has, until there is none; with init among its children it would
- * wait for the session to end, and the session for cron to close it. So init's parent is a process that is gone, and
- * that wait(2) does not see, since it has no exit signal. init itself would be seen: exec gives it SIGCHLD.
- */
-static void make_orphan(struct child *child)
+/* Ids are a process's own, and its memory the caller's: what it gives up nobody has to take back. */
+static void make_child_as_owner(struct child *child)
 {
-	/* Its descriptors are the caller's: init's pidfd is to be among them. */
+	int dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
+	/* Its descriptors are the caller's, too: init's pidfd is to be among them. */
 	pid_t parent = clone_sharing_memory(be_parent, CLONE_FILES, child);
 
 	if (parent < 0)
 		child->code = errno;
 	while (parent > 0 && waitpid(parent, NULL, __WALL) < 0 && errno == EINTR)
 		;
+	/* A change of ids takes it from the memory (credentials.7, commit_creds in the kernel). */
+	if (dumpable == 1)
+		prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+}
+
+/*
+ * A number of the unprivileged range that nobody is outside of sessions: one of the user's own, as far as there are
+ * enough. Not the first one, as which the relay and pasta run, and not one that the map gives the user.
+ */
+static uid_t owner_of(const struct cloister_plan *plan)
+{
+	if (!(plan->namespaces & CLONE_NEWUSER))
+		return geteuid();
+	return cloister_id_map_outside(&plan->uid_map, 0) + 1 + (plan->uid + 65534U) % 65535U;
 }
 
 /*
@@ -187,16 +229,6 @@ static int leave_network(int back, int result, struct cloister_error *err)
 	return result;
 }
 
-/*
- * Real ids like the effective ones, or as they were. For the calling thread alone, raw: exec takes ambient capabilities
- * from one whose real ids are others (cap_bprm_creds_from_file; Linux 6.1 does, even where nothing is set-user-ID, 6.18
- * does not), as of su(1) when a user runs it, and of atd(8). What the effective ids allow stays the same.
- */
-static int set_real_ids(uid_t uid, gid_t gid)
-{
-	return syscall(SYS_setresgid, gid, -1, -1) < 0 || syscall(SYS_setresuid, uid, -1, -1) < 0 ? -errno : 0;
-}
-
 static int spawn(const struct cloister_plan *plan, int init_fd, int cgroup, const int pair[2],
                  struct cloister_session *session, struct cloister_error *err)
 {
@@ -218,23 +250,23 @@ static int spawn(const struct cloister_plan *plan, int init_fd, int cgroup, cons
 	                      .null = null,
 	                      .keeps_capabilities = (plan->namespaces & CLONE_NEWUSER) != 0,
 	                      .namespaces = born_in(plan),
+	                      /*
+	                       * Programs of which the plan knows no terminal: cron(8) waits, by wait(2), for one child
+	                       * more than it has, until there is none; with init among its children it would wait for
+	                       * the session to end, and the session for cron to close it. Init's parent is a process
+	                       * that is gone, then.
+	                       */
+	                      .parent = plan->privileged && plan->terminal != CLOISTER_TERMINAL_NONE ? CLONE_PARENT : 0,
 	                      .cgroup = cgroup,
+	                      .owner = owner_of(plan),
 	                      .pid = -1,
 	                      .pidfd = -1};
-	uid_t uid = getuid();
-	gid_t gid = getgid();
-	int ids = plan->privileged ? set_real_ids(geteuid(), getegid()) : 0;
-	/* Programs of which the plan knows no terminal: cron, atd. */
-	if (ids == 0)
-		(plan->privileged && plan->terminal == CLOISTER_TERMINAL_NONE ? make_orphan : make_child)(&child);
+	(plan->privileged ? make_child_as_owner : make_child)(&child);
 	if (child.pid > 0) {
 		session->init = child.pid;
 		session->pidfd = child.pidfd;
 	}
-	int restored = plan->privileged ? set_real_ids(uid, gid) : 0;
 	r = cloister_signals_release(&before);
-	if (ids < 0 || restored < 0)
-		return cloister_fail(err, ids < 0 ? -ids : -restored, "init", NULL, "cannot change the real ids");
 	if (child.pid < 0)
 		return cloister_fail(err, child.code, "namespaces", NULL, "cannot make the session's namespaces%s",
 		                     cloister_namespaces_hint(child.code));

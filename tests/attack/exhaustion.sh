@@ -109,6 +109,36 @@ print(\"up\", flush=True); time.sleep(60)"
 	[ "$(on nora "python3 -c '$many'" | tail -1)" -gt 400 ] || void "nora opens no more than iris"
 }
 
+# What the kernel counts for a user of a session it counts for the owner of the session's user namespace, too.
+# can WHO: whether root, or a user, still gets an inotify instance and may queue a signal.
+can() {
+	local code='import ctypes, os, signal
+c = ctypes.CDLL(None)
+signal.pthread_sigmask(signal.SIG_BLOCK, {40})
+print("yes" if c.inotify_init() >= 0 else "no", "yes" if c.sigqueue(os.getpid(), 40, None) == 0 else "no")'
+	if [ "$1" = root ]; then python3 -c "$code"; else on "$1" "python3 -c '$code'"; fi
+}
+
+# table: Z07 | all inotify instances and all queued signals that a user may have: others, and root, go on | nora: hers alone, too
+test_z07_what_is_counted_for_the_owner() {
+	local code='import ctypes, os, signal, time
+c = ctypes.CDLL(None)
+signal.pthread_sigmask(signal.SIG_BLOCK, {40})
+n = m = 0
+while c.inotify_init() >= 0: n += 1
+while c.sigqueue(os.getpid(), 40, None) == 0 and m < 1000000: m += 1
+print("up", n, m, flush=True); time.sleep(60)'
+	isolated '[user:ivan]' 'isolate = yes'
+	client iris "ulimit -n 4096; exec python3 -c '$code'"
+	eventually 60 grep -q up "$CASE_STATE/client" || fail "no flood: $(cat "$CASE_STATE/client")"
+	want_match "control: she has taken all" '^up 12[0-9] [0-9]{4,}' "$(cat "$CASE_STATE/client")"
+	want "iris herself" no "$(can iris | cut -d' ' -f1)"
+	want "root" "yes yes" "$(can root)"
+	want "ivan" "yes yes" "$(can ivan)"
+	want "nora" "yes yes" "$(can nora)"
+	kill "$CLIENT"
+}
+
 # table: Z08 | 20 processes that make and leave zombies without end, under rlimit_nproc: init reaps, others log in | none: they must be gone
 test_z08_zombie_flood() {
 	isolated 'rlimit_nproc = 100'
