@@ -196,6 +196,21 @@ static int shed_privileges(const struct cloister_entry *entry, const char **step
 	return r;
 }
 
+/*
+ * /dev/tty is the controlling terminal, whatever descriptors are open: root's, where root has redirected all three. No
+ * setsid(2): the child stays in the group that its caller's terminal sends ^C to.
+ */
+static int leave_terminal(void)
+{
+	int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno == ENXIO ? 0 : -errno;
+	int r = ioctl(fd, TIOCNOTTY) < 0 ? -errno : 0;
+	close(fd);
+	return r;
+}
+
 /* Opened by its name inside, so that ttyname(3) finds it; a session of its own, so that nothing of the outer one can be
  * signalled. */
 static int take_pty(const struct cloister_entry *entry)
@@ -203,7 +218,7 @@ static int take_pty(const struct cloister_entry *entry)
 	char path[32];
 
 	if (entry->pty < 0)
-		return 0;
+		return entry->terminal_is_anothers ? leave_terminal() : 0;
 	setsid();
 	snprintf(path, sizeof(path), "/dev/pts/%d", entry->pty);
 	int fd = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);

@@ -79,7 +79,16 @@ int cloister_devpts_new(const struct cloister_plan *plan)
 	return -EINVAL;
 }
 
-int cloister_pty_open(int devpts, uid_t uid, gid_t gid, struct cloister_pty *pty, struct cloister_error *err)
+/* What an id inside is on the host. */
+static uint32_t outside(const struct cloister_id_map *map, uint32_t id)
+{
+	uint32_t mapped = map->n > 0 ? cloister_id_map_outside(map, id) : id;
+
+	return mapped != UINT32_MAX ? mapped : id;
+}
+
+int cloister_pty_open(int devpts, const struct cloister_plan *plan, struct cloister_pty *pty,
+                      struct cloister_error *err)
 {
 	int unlock = 0;
 	unsigned number = 0;
@@ -91,7 +100,8 @@ int cloister_pty_open(int devpts, uid_t uid, gid_t gid, struct cloister_pty *pty
 		return cloister_fail(err, errno, "pty", "ptmx", "cannot unlock the pty");
 	int _cleanup_close_ peer = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	/* Not the host's tty group: a capability inside counts only for a file whose both ids are mapped there. */
-	if (peer < 0 || fchown(peer, uid, gid) < 0 || fchmod(peer, 0600) < 0)
+	if (peer < 0 || fchown(peer, outside(&plan->uid_map, plan->uid), outside(&plan->gid_map, plan->gid)) < 0 ||
+	    fchmod(peer, 0600) < 0)
 		return cloister_fail(err, errno, "pty", "ptmx", "cannot give the pty to the user");
 	*pty = (struct cloister_pty){.number = (int)number,
 	                             .master = TAKE_FD(master),

@@ -53,6 +53,7 @@ static void __attribute__((noreturn)) run_child(const struct cloister_run *run, 
 {
 	struct cloister_entry entry = {.session = state->session,
 	                               .login_program = true,
+	                               .terminal_is_anothers = run->plan->terminal == CLOISTER_TERMINAL_RELAY,
 	                               .pty = state->pty.number,
 	                               .pty_fds = state->pty.number >= 0 ? state->pty.fds : 0};
 	const char *step = "entry";
@@ -75,6 +76,25 @@ static void __attribute__((noreturn)) run_child(const struct cloister_run *run, 
 	_exit(EXEC_FAILED);
 }
 
+static void put_in_foreground(pid_t group)
+{
+	struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
+
+	sigaction(SIGTTOU, &ignore, &before);
+	tcsetpgrp(0, group);
+	sigaction(SIGTTOU, &before, NULL);
+}
+
+/* The terminal, from the child's group, or from one of the session's that is gone. In the background it is somebody
+ * else's. */
+static void take_back(pid_t child)
+{
+	pid_t group = tcgetpgrp(0);
+
+	if (group == child || (group > 0 && kill(-group, 0) < 0 && errno == ESRCH))
+		put_in_foreground(getpgrp());
+}
+
 static int wait_for(pid_t child, int *status)
 {
 	for (;;) {
@@ -85,9 +105,15 @@ static int wait_for(pid_t child, int *status)
 		}
 		if (!WIFSTOPPED(*status))
 			return 0;
-		/* Stopped from the terminal: so are we, until somebody goes on with both. */
+		/* Stopped from the terminal: so are we, until somebody goes on with both, in the background or not. */
 		raise(SIGSTOP);
-		kill(child, SIGCONT);
+		if (getpgid(child) != child) {
+			kill(child, SIGCONT);
+			continue;
+		}
+		if (tcgetpgrp(0) == getpgrp())
+			put_in_foreground(child);
+		kill(-child, SIGCONT);
 	}
 }
 
@@ -113,23 +139,18 @@ static int run_and_wait(const struct cloister_run *run, struct run_state *state,
 		return cloister_fail(err, -r, "entry", NULL, "cannot send a child into the pid namespace");
 	sigaction(SIGINT, &ignore, &interrupt);
 	sigaction(SIGQUIT, &ignore, &quit);
-	/* A user's own session can end us (it has our uid, and before Linux 6.12 its signals are not held back): told first.
-	 * One of root's cannot, and is told of while the child enters. */
+	/* A user's own session can end us (it has our uid, and before Linux 6.12 its signals are not held back): told
+	 * first. One of root's cannot, and is told of while the child enters. */
 	if (!run->plan->privileged)
 		tell_start(run, state);
 	pid_t child = fork();
 	if (child == 0)
 		run_child(run, state);
-	if (run->plan->privileged)
+	if (run->plan->privileged && child > 0)
 		tell_start(run, state);
 	r = child < 0 ? -errno : wait_for(child, status);
-	if (tcgetpgrp(0) >= 0 && tcgetpgrp(0) != getpgrp()) {
-		struct sigaction background;
-
-		sigaction(SIGTTOU, &ignore, &background);
-		tcsetpgrp(0, getpgrp());
-		sigaction(SIGTTOU, &background, NULL);
-	}
+	if (child > 0)
+		take_back(child);
 	sigaction(SIGINT, &interrupt, NULL);
 	sigaction(SIGQUIT, &quit, NULL);
 	if (run->plan->privileged)
@@ -154,7 +175,7 @@ static int start(const struct cloister_run *run, struct run_state *state, struct
 			return run->live != NULL ? devpts
 			                         : cloister_fail(err, -devpts, "devpts", NULL,
 			                                         "cannot make the session's devpts");
-		r = cloister_pty_open(devpts, run->plan->uid, run->plan->gid, &state->pty, err);
+		r = cloister_pty_open(devpts, run->plan, &state->pty, err);
 		if (r < 0)
 			return r;
 	}

@@ -31,7 +31,7 @@ static int prepare_terminal(const struct cloister_plan *plan, struct cloister_op
 		if (fd < 0)
 			return cloister_fail(err, -fd, "devpts", NULL, "cannot make the session's devpts");
 		*devpts = fd;
-		return cloister_pty_open(fd, plan->uid, plan->gid, &open->pty, err);
+		return cloister_pty_open(fd, plan, &open->pty, err);
 	}
 	return 0;
 }
@@ -52,7 +52,7 @@ static int prepare_shared_terminal(const struct cloister_plan *plan, struct cloi
 	if (own)
 		return cloister_own_terminal_open(plan->terminal_path, devpts, &open->terminal, err);
 	if (relay)
-		return cloister_pty_open(devpts, plan->uid, plan->gid, &open->pty, err);
+		return cloister_pty_open(devpts, plan, &open->pty, err);
 	int _cleanup_close_ mounted = cloister_login_view_enter(plan, devpts, &open->view, err);
 	return mounted < 0 ? mounted : 0;
 }
@@ -84,6 +84,8 @@ static int prepare_entry(pam_handle_t *pamh, const struct cloister_plan *plan, s
 	                                       .login_program = true,
 	                                       .reopens_terminal = plan->terminal == CLOISTER_TERMINAL_BIND,
 	                                       .terminal = open->terminal.mount >= 0 ? &open->terminal : NULL,
+	                                       .terminal_is_anothers = plan->terminal == CLOISTER_TERMINAL_RELAY ||
+	                                                               plan->terminal == CLOISTER_TERMINAL_NONE,
 	                                       .pty = open->pty.number,
 	                                       .pty_fds = open->pty.fds};
 	armed->own_pid_namespace = openat(AT_FDCWD, "/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);

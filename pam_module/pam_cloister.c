@@ -44,14 +44,32 @@ static void cleanup(pam_handle_t *pamh, void *data, int error_status)
 	cloister_open_free(open);
 }
 
-/* PAM_SYSTEM_ERR: sudo(8) takes PAM_SESSION_ERR for no reason to stop, and would go on with the user's command on the
- * host. */
+/*
+ * sudo(8) takes PAM_SESSION_ERR for no reason to stop, and would go on with the user's command on the host. So ours is
+ * PAM_SYSTEM_ERR; but of a required module before ours that has failed, too, the first answer counts. A process for one
+ * command has nothing else to fork: it cannot any more. (cron's and sshd's end; of others nobody knows.)
+ */
+static int refuse_to_fork(pam_handle_t *pamh)
+{
+	const void *service = NULL;
+
+	pam_get_item(pamh, PAM_SERVICE, &service);
+	const struct cloister_program *program = cloister_program_find(service);
+	if (program != NULL && program->terminal == CLOISTER_TERMINAL_RELAY) {
+		int _cleanup_close_ closed = cloister_entry_closed_namespace();
+
+		if (closed < 0 || cloister_entry_children_in(closed) < 0)
+			pam_syslog(pamh, LOG_ERR, "the login process may still fork: %m");
+	}
+	return PAM_SYSTEM_ERR;
+}
+
 static int refuse(pam_handle_t *pamh, struct cloister_audit *audit, const struct cloister_error *err)
 {
 	cloister_audit_refused(audit, err);
 	cloister_tell(pamh, LOG_ERR, audit);
 	pam_error(pamh, "Your session could not be started. Please tell the administrator.");
-	return PAM_SYSTEM_ERR;
+	return refuse_to_fork(pamh);
 }
 
 static int parse_arguments(int argc, const char **argv, struct arguments *arguments, struct cloister_error *err)
@@ -87,13 +105,14 @@ static int refuse_for_maintenance(pam_handle_t *pamh, struct cloister_audit *aud
 	cloister_audit_refused(audit, &err);
 	cloister_tell(pamh, LOG_NOTICE, audit);
 	pam_error(pamh, "%s", policy->refuse);
-	return PAM_SYSTEM_ERR;
+	return refuse_to_fork(pamh);
 }
 
 static const struct cloister_program *find_program(pam_handle_t *pamh, const struct cloister_policy *policy)
 {
+	/* Whose its terminal is nobody knows: it is kept out, as su's. Without one it may be another cron. */
 	static const struct cloister_program by_child = {"child", CLOISTER_TERMINAL_NONE, false, false};
-	/* Whose its terminal is nobody knows: it is kept out, as su's. */
+	static const struct cloister_program by_child_at_a_terminal = {"child", CLOISTER_TERMINAL_RELAY, false, false};
 	static const struct cloister_program by_process = {"process", CLOISTER_TERMINAL_RELAY, false, true};
 	const void *service = NULL;
 
@@ -102,7 +121,9 @@ static const struct cloister_program *find_program(pam_handle_t *pamh, const str
 	/* sshd is known to fork, and its monitor, with the host's keys, has no business inside. */
 	if (program != NULL && (program->keeps_view || policy->entry != CLOISTER_ENTRY_PROCESS))
 		return program;
-	return policy->entry == CLOISTER_ENTRY_CHILD ? &by_child : &by_process;
+	if (policy->entry != CLOISTER_ENTRY_CHILD)
+		return &by_process;
+	return cloister_terminal_fds() != 0 ? &by_child_at_a_terminal : &by_child;
 }
 
 /* sshd's child would fail at it inside, where it has no CAP_SYS_CHROOT, and has nobody to tell. */
@@ -236,7 +257,7 @@ PAM_EXTERN __attribute__((visibility("default"))) int pam_sm_open_session(pam_ha
 		return PAM_IGNORE;
 	}
 	if (pam_get_user(pamh, &user, NULL) != PAM_SUCCESS || user == NULL)
-		return PAM_SYSTEM_ERR;
+		return refuse_to_fork(pamh);
 	describe_login(pamh, &login);
 	cloister_audit_begin(&audit, "an unknown user", -1, &login);
 	if (cloister_account_by_name(user, &account, &err) < 0)

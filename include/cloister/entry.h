@@ -17,6 +17,8 @@ struct cloister_entry {
 	 * with the file system id of the user, whose the terminal is. */
 	bool reopens_terminal;
 	const struct cloister_own_terminal *terminal; /* bound for this login alone; NULL: none */
+	/* The controlling terminal is not the user's: without a pty of the session the child has none. */
+	bool terminal_is_anothers;
 	int pty;          /* number of the session's pty that becomes the controlling terminal; -1: none */
 	unsigned pty_fds; /* bit n: descriptor n (0, 1, 2) becomes that pty */
 };

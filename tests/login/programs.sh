@@ -53,6 +53,61 @@ test_sudo_leaves_nothing() {
 	snapshot_same
 }
 
+# sudo goes on where a session module has failed with PAM_SESSION_ERR, and of two that have failed the first one counts.
+# table: sudo, a session module before ours that fails, and a refusal of ours | refused
+test_sudo_after_another_failure() {
+	sudo_for_root
+	isolate iris 'rootfs = /srv/nowhere'
+	sed -i '/pam_cloister/i session required pam_debug.so open_session=session_err' /etc/pam.d/sudo
+	want_match "control: sudo goes on" '^nora$' "$(timeout 20 sudo -u nora id -un </dev/null 2>&1)"
+	want_no_match "iris" '^(iris|uid)' "$(timeout 20 sudo -u iris id -un </dev/null 2>&1 || true)"
+	want_match "refused" 'event="refuse" user="iris"' "$(log_new)"
+	isolate iris
+}
+
+# Where root has redirected all of them, /dev/tty would still be root's terminal.
+# reaches_terminal COMMAND...: what a command, started at a terminal without any of it as a descriptor, writes there.
+reaches_terminal() {
+	in_pty "$* 'echo \"outer\"\"terminal\" >/dev/tty' </dev/null >/dev/null 2>&1; sleep 0.3"
+}
+
+# table: su, sudo, doas, runuser with every descriptor redirected | the outer terminal is out of reach
+test_terminal_that_is_redirected() {
+	local user
+	sudo_for_root 'Defaults !use_pty'
+	pam_service doas
+	pam_service runuser
+	printf 'permit nopass root\n' >/etc/doas.conf
+	chmod 0400 /etc/doas.conf
+	isolate iris
+	for user in "doas -u %s sh -c" "runuser -u %s -- sh -c" "su %s --session-command" "sudo -u %s sh -c"; do
+		# shellcheck disable=SC2059 # the user's place
+		want_match "control: $user" outerterminal "$(reaches_terminal "$(printf "$user" nora)")"
+		# shellcheck disable=SC2059
+		want "$user" "" "$(reaches_terminal "$(printf "$user" iris)")"
+	done
+	want "cloister run" "" "$(reaches_terminal "$HOST_BUILD/cloister run --user iris -- sh -c")"
+	client iris 'exec sleep 60'
+	eventually 10 pgrep -u iris -x sleep || fail "no session"
+	want "cloister enter" "" "$(reaches_terminal "$HOST_BUILD/cloister enter iris -- sh -c")"
+	kill "$CLIENT"
+}
+
+# Root inside is not the host's, and has a terminal all the same.
+# table: su to root, isolated, on a terminal | contained
+test_root_on_a_terminal() {
+	printf '[user:root]\nisolate = yes\n' >"$HOST_CONF"
+	inside "$(in_pty "su -l root -c 'readlink /proc/self/ns/mnt'")" || fail "su: $(log_new)"
+	want_match "its terminal" '^/dev/pts/[0-9]+$' "$(in_pty "su -l root -c tty")"
+	isolate iris
+	inside "$(in_pty "$HOST_BUILD/cloister run readlink /proc/self/ns/mnt")" || fail "cloister run"
+}
+
+# A job in the background leaves the terminal to the shell.
+test_background_job_leaves_the_terminal() {
+	want_match "cloister run" 'still here' "$(in_pty "bash -ic '$HOST_BUILD/cloister run --user iris -- sleep 0.3 & sleep 1; echo still here'")"
+}
+
 # table: su -P | contained; su says that it cannot chown its pty
 test_su_pty() {
 	inside "$(in_pty "su -P -l iris -c 'readlink /proc/self/ns/mnt'")" || fail "su -P: not inside"
