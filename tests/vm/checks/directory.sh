@@ -48,6 +48,7 @@ directory_here() {
 			ldap_uri = ldap://127.0.0.1
 			ldap_search_base = dc=example,dc=org
 			ldap_schema = rfc2307
+			ldap_id_use_start_tls = false
 		CONF
 		chmod 0600 /etc/sssd/sssd.conf
 		systemctl start sssd
