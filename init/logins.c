@@ -22,13 +22,16 @@
 enum { SIGNALS, DOOR, FIRST_LOGIN };
 
 /* Milliseconds for the session's processes to end by the SIGTERM that they were sent, too; and between two looks. */
-#define LAST_WORDS 5000
-#define LOOK_AGAIN 100
+#define LAST_WORDS     5000
+#define LOOK_AGAIN     100
+
+#define REAPED_AT_ONCE 64
 
 struct watch {
 	struct pollfd *pollers; /* SIGNALS, DOOR, then one for each login */
 	size_t n, room;
 	int64_t ends;    /* milliseconds of CLOCK_BOOTTIME: the session lingers until then; 0: somebody is logged in */
+	bool unreaped;   /* there may be more children to reap: no signal is left that would say so */
 	bool terminated; /* it ends at `ends`, whoever is logged in, or before that when nobody is left */
 	const struct cloister_plan *plan;
 };
@@ -141,14 +144,23 @@ static bool serve_login(struct watch *watch, size_t i)
 	return end;
 }
 
+/* So many and no more at a time: who makes zombies faster than they are reaped is not to keep logins from ending. */
+static void reap(struct watch *watch)
+{
+	int n = 0;
+
+	while (n < REAPED_AT_ONCE && waitpid(-1, NULL, WNOHANG) > 0)
+		n++;
+	watch->unreaped = n == REAPED_AT_ONCE;
+}
+
 static bool serve_signal(struct watch *watch)
 {
 	struct signalfd_siginfo info = {0};
 
 	if (read(watch->pollers[SIGNALS].fd, &info, sizeof(info)) < 0 && errno != EAGAIN && errno != EINTR)
 		return false;
-	while (waitpid(-1, NULL, WNOHANG) > 0)
-		;
+	reap(watch);
 	/* A sender inside has a number here, and one that queues another number (rt_sigqueueinfo(2)) is not SI_USER. */
 	if (info.ssi_signo == SIGTERM && info.ssi_code == SI_USER && info.ssi_pid == 0 && !watch->terminated) {
 		watch->terminated = true;
@@ -168,6 +180,8 @@ static bool over(const struct watch *watch)
 
 static int time_left(const struct watch *watch)
 {
+	if (watch->unreaped)
+		return 0;
 	if (watch->ends == 0 || watch->ends == INT64_MAX)
 		return -1;
 	if (watch->terminated)
@@ -181,7 +195,7 @@ static void serve(struct watch *watch)
 	for (;;) {
 		if (poll(watch->pollers, watch->n, time_left(watch)) < 0 && errno != EINTR)
 			return;
-		if (watch->pollers[SIGNALS].revents != 0 && !serve_signal(watch))
+		if ((watch->unreaped || watch->pollers[SIGNALS].revents != 0) && !serve_signal(watch))
 			return;
 		/* From the end, since the last one takes the place of one that is forgotten. */
 		for (size_t i = watch->n; i-- > FIRST_LOGIN;) {

@@ -24,8 +24,8 @@ static bool name_is_safe(const char *name)
 {
 	size_t length = strnlen(name, LOGIN_NAME_MAX);
 
-	if (length == 0 || length >= LOGIN_NAME_MAX || name[0] == '-' || strcmp(name, ".") == 0 ||
-	    strcmp(name, "..") == 0)
+	/* What begins with a dot is hidden in the registry, as an entry that is not written yet. */
+	if (length == 0 || length >= LOGIN_NAME_MAX || name[0] == '-' || name[0] == '.')
 		return false;
 	for (const char *c = name; *c != '\0'; c++) {
 		if ((unsigned char)*c < 0x20 || *c == 0x7f || *c == '/' || *c == ':')

@@ -150,7 +150,7 @@ static void close_all(const int *fds, size_t n)
 		close(fds[i]);
 }
 
-/* Receives the message and its descriptors; fds has room for CLOISTER_SOURCES_MAX + 1. Returns their number or -errno.
+/* Receives the message and its descriptors; fds has room for CLOISTER_SOURCES_MAX + 2. Returns their number or -errno.
  */
 static int receive_message(int control, struct start_message *message, int *fds)
 {
@@ -235,7 +235,8 @@ static int place_sources(const struct start_message *message, const int *fds, st
 int cloister_control_receive(int control, struct cloister_start *start)
 {
 	struct start_message message = {0};
-	int fds[CLOISTER_SOURCES_MAX + 1] = {-1};
+	/* One more than is sent: the padding of the ancillary data has room for it. */
+	int fds[CLOISTER_SOURCES_MAX + 2] = {-1};
 	int n = receive_message(control, &message, fds);
 
 	if (n < 0)

@@ -48,8 +48,11 @@ static int send_through(int door, int fd)
 	memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
 	ssize_t n;
 	do {
-		n = sendmsg(door, &header, MSG_NOSIGNAL);
+		n = sendmsg(door, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
 	} while (n < 0 && errno == EINTR);
+	/* As many wait for init as there is room for. */
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		return -ETIMEDOUT;
 	return n < 0 ? -errno : 0;
 }
 

@@ -115,6 +115,12 @@ static int refuse_unsupported(const struct cloister_policy *policy, const struct
 			err, EOPNOTSUPP, "policy", NULL,
 			"scope = user needs the PAM line (pam_cloister.so): only a registry that is root's "
 			"can say which session to join, and the login shell alone has none");
+	/* In the host's user namespace the owner of a file may give it another project (FS_IOC_FSSETXATTR). */
+	if (policy->users == CLOISTER_USERS_HOST && policy->writable == CLOISTER_WRITABLE_OVERLAY &&
+	    (policy->writable_max != 0 || policy->writable_files_max != 0))
+		return cloister_fail(err, EPERM, "policy", NULL,
+		                     "with users = host a user can leave the project quota: writable_max and "
+		                     "writable_files_max are for other users, or for writable = tmpfs");
 	if (account->uid == 0 && policy->users == CLOISTER_USERS_HOST)
 		return cloister_fail(err, EPERM, "policy", NULL, "root cannot be isolated with users = host");
 	if (policy->writable == CLOISTER_WRITABLE_DIRECT && strcmp(policy->rootfs, "/") == 0)

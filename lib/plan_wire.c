@@ -7,7 +7,8 @@
 #include "cloister/cleanup.h"
 #include "cloister/plan.h"
 
-#define WIRE_MAGIC    0x434c5331U /* "CLS1" */
+/* Another one with each change of what follows, or of the numbers of kinds of rows: sessions outlive an upgrade. */
+#define WIRE_MAGIC    0x434c5332U /* "CLS2" */
 #define WIRE_TEXT_MAX (1024U * 1024U)
 #define WIRE_ROWS_MAX 4096U
 

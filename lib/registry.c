@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -149,6 +150,14 @@ static int same_namespace(pid_t pid, uint64_t inode)
 	return r == 0 && now != inode ? -ESRCH : r;
 }
 
+/* What is read of a process that ends meanwhile is an error of one kind or another (EACCES): its pidfd knows. */
+static int error_of(int pidfd, int code)
+{
+	struct pollfd poller = {.fd = pidfd, .events = POLLIN};
+
+	return pidfd >= 0 && poll(&poller, 1, 0) > 0 ? -ESRCH : code;
+}
+
 int cloister_registry_confirm(const char *text)
 {
 	uint64_t start = 0, inode = 0;
@@ -163,7 +172,7 @@ int cloister_registry_confirm(const char *text)
 	int r = code == -ESRCH ? code : same_process(pid, start);
 	if (r == 0)
 		r = code < 0 ? code : same_namespace(pid, inode);
-	return r < 0 ? r : TAKE_FD(pidfd);
+	return r < 0 ? error_of(pidfd, r) : TAKE_FD(pidfd);
 }
 
 int cloister_registry_read(int registry, const char *name, char *text, size_t size)

@@ -26,9 +26,10 @@ static int read_plan_of(int pidfd, struct cloister_plan **plan, void **seccomp, 
 	if (file < 0)
 		return cloister_fail(err, errno, "join", NULL, "cannot fetch the session's plan from init");
 	int r = cloister_plan_file_read(file, plan, seccomp, seccomp_length);
-	return r < 0 ? cloister_fail(err, -r, "join", NULL,
-	                             "cannot read the session's plan: it was started by another version?")
-	             : 0;
+	/* After an upgrade. It goes on, and nobody joins it: a refusal would last as long as it does. */
+	if (r == -EBADMSG)
+		return cloister_fail(err, EXDEV, "join", NULL, "it was started by another version");
+	return r < 0 ? cloister_fail(err, -r, "join", NULL, "cannot read the session's plan") : 0;
 }
 
 /* "INSIDE OUTSIDE COUNT" of uid_map or gid_map. */

@@ -76,11 +76,14 @@ static void go_on_inside(struct cloister_open *open, const struct signals *befor
 }
 
 /* Whether the child is inside: it says so, or why not; if it says nothing, it is not. */
-static int wait_for_entry(const struct cloister_armed *armed, struct cloister_error *err)
+static int wait_for_entry(struct cloister_armed *armed, struct cloister_error *err)
 {
 	struct pollfd poller = {.fd = armed->report[0], .events = POLLIN};
 	struct cloister_entry_report report = {.code = EIO, .step = "nothing was said"};
 
+	/* The child's alone: it may die without a word. */
+	close(armed->report[1]);
+	armed->report[1] = -1;
 	while (poll(&poller, 1, ENTRY_WAIT) < 0 && errno == EINTR)
 		;
 	ssize_t n = read(armed->report[0], &report, sizeof(report));
@@ -96,10 +99,20 @@ static int compare_descriptors(const void *left, const void *right)
 	return *(const int *)left - *(const int *)right;
 }
 
+static bool is_one_of(int fd, const int *fds, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (fds[i] == fd)
+			return true;
+	}
+	return false;
+}
+
 /* A connection or a pipe of the program's must end when the program, inside, closes it. */
 static void keep_only_ours(const struct cloister_open *open)
 {
-	int ours[] = {2, open->session->control, open->session->pidfd, open->pty.control, open->terminal.held};
+	const int kept[] = {open->session->control, open->session->pidfd, open->pty.control, open->terminal.held};
+	int ours[] = {2, kept[0], kept[1], kept[2], kept[3]};
 	const size_t n = sizeof(ours) / sizeof(*ours);
 
 	qsort(ours, n, sizeof(*ours), compare_descriptors);
@@ -111,11 +124,28 @@ static void keep_only_ours(const struct cloister_open *open)
 	}
 	int null = openat(AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
 	for (int fd = 0; fd <= 2; fd++) {
+		/* Of a program that was started without one of them, its place may be ours. */
+		if (is_one_of(fd, kept, sizeof(kept) / sizeof(*kept)))
+			continue;
 		if (null < 0 || dup2(null, fd) < 0)
 			close(fd);
 	}
 	if (null > 2)
 		close(null);
+}
+
+/*
+ * Stopped from the terminal: so are we, until somebody goes on with both. By its own hand, or without a terminal,
+ * nobody would go on with us: root's process, and the session, would stay.
+ */
+static void follow_stop(pid_t child, int number)
+{
+	int _cleanup_close_ terminal = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+
+	if (terminal < 0 || number == SIGSTOP)
+		return;
+	raise(SIGSTOP);
+	kill(child, SIGCONT);
 }
 
 /* Passes on what somebody sent (kill(2)); what the kernel sends for a terminal reaches the child by itself. */
@@ -134,9 +164,7 @@ static int outlive(pid_t child)
 		if (pid < 0 && errno != EINTR)
 			return REFUSED << 8;
 		if (pid == child) {
-			/* Stopped from the terminal: so are we, until somebody goes on with both. */
-			raise(SIGSTOP);
-			kill(child, SIGCONT);
+			follow_stop(child, WSTOPSIG(status));
 		} else if (sigwaitinfo(&all, &info) > 0 && info.si_signo != SIGCHLD && info.si_code <= 0) {
 			kill(child, info.si_signo);
 		}

@@ -37,9 +37,9 @@ int cloister_path_open_host(const char *path, int flags, enum cloister_path_trus
 /*
  * Opens a directory (O_PATH) without asking a file server, which might not answer, or a program behind FUSE: only where
  * the whole way is in the kernel's cache (openat2(2), RESOLVE_CACHED), on local file systems by the word of the mount
- * (statmount(2), from Linux 6.12 on), without a link, and the directories that lead there may be searched by owner, group
- * and others, and have no access control list (acl(5)). -EAGAIN where it is not so, or another -errno: the caller then
- * takes the long way.
+ * (statmount(2), from Linux 6.12 on), without a link, and the directories that lead there may be searched by owner,
+ * group and others, and have no access control list (acl(5)). -EAGAIN where it is not so, or another -errno: the caller
+ * then takes the long way.
  */
 int cloister_path_open_local(const char *path);
 

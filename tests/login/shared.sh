@@ -53,6 +53,29 @@ test_control_without_it_each_login_is_its_own() {
 	snapshot_same
 }
 
+# A session that another version has started, with a plan that this one does not read: it goes on, and logins are beside it.
+test_session_of_another_version() {
+	share 'linger = 60'
+	hold 981
+	cp -r "$HOST_BUILD" /opt/other
+	python3 - <<-'END'
+		for name in "pam_cloister.so", "cloister-init":
+		    data = open("/opt/other/" + name, "rb").read()
+		    assert data.count(b"2SLC") > 0
+		    open("/opt/other/" + name, "wb").write(data.replace(b"2SLC", b"9SLC"))
+	END
+	sed -i "s|$HOST_BUILD/pam_cloister.so|/opt/other/pam_cloister.so|" /etc/pam.d/sshd
+	local beside
+	beside=$(space)
+	want_match "a session" '^iris-' "$beside"
+	[ "$beside" != "$SPACE" ] || fail "control: it joined"
+	pam_service sshd
+	want "the old one goes on" "$SPACE" "$(space)"
+	kill "$CLIENT"
+	"$HOST_BUILD/cloister" kill iris
+	rm -r /opt/other
+}
+
 # table: scope = user: ssh, login, su, sudo | one session for all
 test_one_session_for_all_ways_in() {
 	share

@@ -71,6 +71,13 @@ static void test_namespaces(void **unused)
 	assert_true(plan->rows[0].flags & CLOISTER_ROW_TRUSTED);
 	assert_int_equal(find(plan, CLOISTER_ROW_LOOPBACK, ""), SIZE_MAX);
 	cloister_plan_free(plan);
+	/* There the owner of a file can take it out of its project. */
+	struct cloister_error err = {0};
+	p.writable_max = 1 << 20;
+	assert_int_equal(refusal(&p, &err), -EPERM);
+	p.users = CLOISTER_USERS_SAME;
+	plan = build(&p, &f);
+	cloister_plan_free(plan);
 }
 
 /* The wall against a cloud's metadata and the resolver are rows; a network of somebody else's is left as it is. */
