@@ -67,7 +67,7 @@ test_x01_each_call_of_other_sessions() {
 	local run=("$HOST_BUILD/cloister" run --user iris --rootfs)
 	# What init and the entering child do for each kind of session has been tried.
 	local sample=(--kinds)
-	[ -n "${LONG-}" ] || sample=(--only "cloister/1:cloister-init:move_mount:1:ENOMEM" --only "cloister:clone:1:EAGAIN")
+	[ -n "${LONG-}" ] || sample=(--only "cloister/1/1:cloister-init:move_mount:1:ENOMEM" --only "cloister:clone:1:EAGAIN" --only "cloister/1:clone:1:EAGAIN")
 	tree
 	install -m 0755 "$HOST_BUILD/probe/session_state" "$ROOT/bin/"
 	# The machine's loop devices are everybody's: a name that no other test has.
@@ -154,7 +154,7 @@ test_x01_found_before() {
 	faults --refused --ours --only cloister:rt_sigprocmask:++cloister-init:EINVAL \
 		--only cloister/2:rt_sigaction:1:EPERM --only cloister:setfsuid:++overlay:EPERM \
 		--only cloister:setfsuid:++++overlay:EPERM --only cloister:setfsgid:++++overlay:EPERM \
-		--only cloister/1:cloister-init:setsid:1:EPERM --only cloister/1:cloister-init:openat2:=/etc/resolv.conf:ENOMEM \
+		--only cloister/1/1:cloister-init:setsid:1:EPERM --only cloister/1/1:cloister-init:openat2:=/etc/resolv.conf:ENOMEM \
 		--only cloister:open_tree:1:EPERM --only cloister:fcntl:+.iris-:ENOMEM \
 		run -- "$HOST_BUILD/cloister" run --user iris -- "$SEES"
 	# Here the session is good.
@@ -176,10 +176,10 @@ test_x01_the_group_that_isolates() {
 # table: X02 | a short write of uid_map, gid_map or the plan; a message, a descriptor or an answer that does not come | the login without it
 test_x02_short_messages() {
 	faults --refused --ours --only cloister:write:+uid_map:SHORT --only cloister:write:+gid_map:SHORT \
-		--only cloister:sendto:1:SHORT --only cloister:sendto:2:SHORT --only cloister/1:cloister-init:recvfrom:1:EOF \
-		--only cloister/1:cloister-init:recvfrom:2:EOF --only cloister/1:cloister-init:recvfrom:2:EAGAIN \
-		--only cloister:sendmsg:1:SHORT --only cloister/1:cloister-init:recvmsg:1:EOF \
-		--only cloister/1:cloister-init:sendto:1:SHORT --only cloister:recvfrom:1:EOF \
+		--only cloister:sendto:1:SHORT --only cloister:sendto:2:SHORT --only cloister/1/1:cloister-init:recvfrom:1:EOF \
+		--only cloister/1/1:cloister-init:recvfrom:2:EOF --only cloister/1/1:cloister-init:recvfrom:2:EAGAIN \
+		--only cloister:sendmsg:1:SHORT --only cloister/1/1:cloister-init:recvmsg:1:EOF \
+		--only cloister/1/1:cloister-init:sendto:1:SHORT --only cloister:recvfrom:1:EOF \
 		run -- "$HOST_BUILD/cloister" run --user iris -- "$SEES"
 	# The child that opens a home as its owner, where their rights decide.
 	chgrp iris /home
