@@ -6,7 +6,7 @@
  *   faults [-t FILE] [-i ROLE:CALL:N:ERRNO] [-m PROGRAM] [-r FILE] [-l SECONDS] [-w DIRECTORY] -- COMMAND...
  *
  * -t: a line for each call: ROLE CALL N PHASE LOADER DETAIL, separated by tabs. ROLE says whose child it is, and
- *     what it executes: cloister/1/1:cloister-init is the child of cloister's first child, having executed that. CALL is a
+ *     what it executes: cloister/1/1:cloister-init is the child of cloister's first child that executed it. CALL is a
  *     number, and N counts the calls of one number of one role. PHASE is "setup" until PROGRAM is executed, then "end".
  *     LOADER is "loader" where the dynamic loader calls, else "-".
  * -i: the Nth call of that number by that role is not made, and ERRNO is its result (0 and -1: the result is 0 and 1).
