@@ -12,11 +12,6 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/cloister-deb.XXXXXX")
 trap 'rm -rf --one-file-system "$work"' EXIT
 root=$work/root
 
-fail() {
-	echo "failed: $*" >&2
-	exit 1
-}
-
 # in_root COMMAND...: in namespaces of its own, so that nothing that it starts or mounts stays.
 in_root() {
 	unshare --mount --pid --fork --kill-child --root="$root" --mount-proc env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin \

@@ -5,33 +5,15 @@
 # test's own output as comments, "skip FILE.NAME # REASON".
 # Arguments: patterns of test names (bash globs); none means all.
 . "$(dirname -- "${BASH_SOURCE[0]}")/host.sh"
+. "$(dirname -- "${BASH_SOURCE[0]}")/assertions.sh"
 
 CASE_TIMEOUT=${CASE_TIMEOUT:-120}
 SKIP_STATUS=77
 CASE_STATE=/run/test-case
 
-fail() {
-	echo "failed: $*" >&2
-	exit 1
-}
-
 skip() {
 	printf '%s\n' "$*" >"$CASE_STATE/skip"
 	exit "$SKIP_STATUS"
-}
-
-# want WHAT EXPECTED ACTUAL
-want() {
-	[ "$2" = "$3" ] || fail "$1: expected '$2', got '$3'"
-}
-
-# want_match WHAT REGEX ACTUAL; want_no_match likewise. The regex is grep's -E, by line.
-want_match() {
-	grep -qE -- "$2" <<<"$3" || fail "$1: nothing matches '$2' in: $3"
-}
-
-want_no_match() {
-	! grep -qE -- "$2" <<<"$3" || fail "$1: '$2' matches in: $3"
 }
 
 # status COMMAND...: prints its exit status, whatever it is.

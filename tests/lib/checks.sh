@@ -3,6 +3,8 @@
 #   run_checks GROUP OUTPUT [PATTERN]    all, or those whose name is like PATTERN; OUTPUT: a file for what one says
 # They are looked for in the files of CHECK_FILES, or in the script itself.
 # Prints a line for each, and at the end the sum. check_ends, where there is one, is called at the end of each.
+. "$(dirname -- "${BASH_SOURCE[0]}")/assertions.sh"
+
 CHECK_FILES=()
 run_checks() {
 	local group=$1 output=$2 pattern=${3-*} check passed=0 failed=0

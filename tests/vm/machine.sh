@@ -11,23 +11,6 @@ on() {
 	timeout -k 2 "${VM_TIMEOUT:-90}" "${VM_SSH[@]}" -n "$user@127.0.0.1" "$@"
 }
 
-fail() {
-	echo "failed: $*" >&2
-	exit 1
-}
-
-want() {
-	[ "$2" = "$3" ] || fail "$1: expected '$2', got '$3'"
-}
-
-want_match() {
-	grep -qE -- "$2" <<<"$3" || fail "$1: nothing matches '$2' in: $3"
-}
-
-want_no_match() {
-	! grep -qE -- "$2" <<<"$3" || fail "$1: '$2' matches in: $3"
-}
-
 eventually() {
 	local end=$((SECONDS + $1 + 1))
 	shift
