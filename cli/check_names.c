@@ -19,12 +19,6 @@ static bool came_before(const struct cloister_config *config, size_t at)
 	return false;
 }
 
-/* What getpwnam(3) and getgrnam(3) say of a name that there is not, in errno. */
-static bool means_not_found(int code)
-{
-	return code == 0 || code == ENOENT || code == ESRCH || code == EBADF || code == EPERM;
-}
-
 void cli_check_names(const struct cloister_config *config, struct cli_findings *findings)
 {
 	for (size_t i = 0; i < config->n_entries; i++) {
@@ -40,7 +34,7 @@ void cli_check_names(const struct cloister_config *config, struct cli_findings *
 		int code = errno;
 		const char *kind = is_group ? "group" : "user";
 		snprintf(where, sizeof(where), "%s:%u", entry->file, entry->line);
-		if (means_not_found(code))
+		if (cloister_account_is_not_found(code))
 			cli_find(findings, CLI_WARNING, "configuration", where,
 			         "%s: there is no %s %s: its section is for nobody", where, kind, entry->name);
 		else

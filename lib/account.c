@@ -34,8 +34,7 @@ static bool name_is_safe(const char *name)
 	return true;
 }
 
-/* getpwnam(3): some sources report "not found" by one of these instead of by an empty result. */
-static bool means_not_found(int code)
+bool cloister_account_is_not_found(int code)
 {
 	return code == 0 || code == ENOENT || code == ESRCH || code == EBADF || code == EPERM;
 }
@@ -67,7 +66,7 @@ static int find_user(const char *name, uid_t uid, struct passwd *record, char **
 		code = name != NULL ? getpwnam_r(name, record, *buffer, size, found)
 		                    : getpwuid_r(uid, record, *buffer, size, found);
 	}
-	return *found == NULL && means_not_found(code) ? 0 : code;
+	return *found == NULL && cloister_account_is_not_found(code) ? 0 : code;
 }
 
 /* *name stays NULL for a group without a name. Returns a positive errno. */
@@ -85,7 +84,7 @@ static int find_group_name(gid_t gid, char **name)
 		code = getgrgid_r(gid, &record, buffer, size, &found);
 	}
 	if (found == NULL)
-		return means_not_found(code) ? 0 : code;
+		return cloister_account_is_not_found(code) ? 0 : code;
 	*name = strdup(record.gr_name);
 	return *name != NULL ? 0 : ENOMEM;
 }
@@ -248,7 +247,7 @@ static int confirm_group(const struct cloister_account *account, const char *nam
 		if (code == 0)
 			code = getgrnam_r(name, &record, buffer, size, &found);
 	}
-	if (found == NULL && !means_not_found(code))
+	if (found == NULL && !cloister_account_is_not_found(code))
 		return cloister_fail(err, code, step, NULL, "cannot look up group %s", name);
 	if (found == NULL)
 		return 0;

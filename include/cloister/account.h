@@ -31,6 +31,10 @@ struct cloister_account {
 int cloister_account_by_name(const char *name, struct cloister_account **out, struct cloister_error *err);
 int cloister_account_by_uid(uid_t uid, struct cloister_account **out, struct cloister_error *err);
 
+/* Whether an errno of getpwnam(3) or getgrnam(3) says that there is none: some sources report it by one of several,
+ * instead of by an empty result. Pure. */
+bool cloister_account_is_not_found(int code);
+
 /* Whether a group of this name is one of the account's. Pure. */
 bool cloister_account_in_group(const struct cloister_account *account, const char *name);
 
