@@ -93,6 +93,11 @@ host_forgetful() {
 	umount -l /run
 }
 
+# host_root_is ro|rw: the machine's root file system, as this host sees it. What a test has to write there it takes away.
+host_root_is() {
+	mount -o "remount,bind,$1" /
+}
+
 host_make_files() {
 	# The checkout first, while it can still be seen.
 	mount -t tmpfs -o mode=0755 opt /opt
@@ -120,7 +125,11 @@ host_make_files() {
 	mount -t tmpfs -o mode=0700,nosuid,nodev root /root
 	mount -t tmpfs -o mode=1777,nosuid,nodev tmp /tmp
 	mount -t tmpfs -o mode=0755 spool /var/spool
+	# Several hosts run at once: what one makes in the machine's own directories another one would see.
+	mount -t tmpfs -o mode=0755 srv /srv
+	mount -t tmpfs -o mode=0755 mnt /mnt
 	host_make_dev
+	host_root_is ro
 }
 
 # iris and ivan are isolated by the configurations of the tests, nora never is.

@@ -59,7 +59,6 @@ installed_once() {
 	# New users of the guides have the key that the client uses.
 	mkdir -m 0700 /etc/skel/.ssh
 	cp /root/.ssh/id_ed25519.pub /etc/skel/.ssh/authorized_keys
-	mount -t tmpfs -o mode=0755 srv /srv
 }
 
 installed_again() {

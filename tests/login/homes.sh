@@ -380,18 +380,18 @@ test_home_on_a_server_that_hangs() {
 end_automount() {
 	kill "$AUTOMOUNT" || true
 	wait "$AUTOMOUNT" || true
-	umount -l /auto/iris /auto /browsed/iris /browsed 2>/dev/null || true
+	umount -l /srv/auto/iris /srv/auto /srv/browsed/iris /srv/browsed 2>/dev/null || true
 	mount --make-rprivate /
 }
 
 # automount(8) with an indirect map. The host's mounts are shared, as systemd has them: the login process is in a slave.
 test_autofs() {
 	[ -c /dev/autofs ] || mknod /dev/autofs c 10 235 2>/dev/null || skip "no /dev/autofs can be made here"
-	mkdir -p /opt/server/iris /auto /browsed
+	mkdir -p /opt/server/iris /srv/auto /srv/browsed
 	chown iris: /opt/server/iris
 	echo served >/opt/server/iris/file
 	chown iris: /opt/server/iris/file
-	printf '/auto /etc/auto.homes --timeout=300\n/browsed /etc/auto.browsed browse --timeout=300\n' >/etc/auto.test
+	printf '/srv/auto /etc/auto.homes --timeout=300\n/srv/browsed /etc/auto.browsed browse --timeout=300\n' >/etc/auto.test
 	echo 'iris -fstype=bind :/opt/server/iris' >/etc/auto.browsed
 	echo '* -fstype=bind :/opt/server/&' >/etc/auto.homes
 	mount --make-rshared /
@@ -399,23 +399,23 @@ test_autofs() {
 	# In a process group of its own: autofs serves nobody of the daemon's.
 	setsid automount -f --pid-file /run/automount.pid /etc/auto.test >"$CASE_STATE/automount" 2>&1 &
 	AUTOMOUNT=$!
-	eventually 10 grep -q ' /browsed autofs' /proc/mounts || skip "automount does not run here: $(cat "$CASE_STATE/automount")"
+	eventually 10 grep -q ' /srv/browsed autofs' /proc/mounts || skip "automount does not run here: $(cat "$CASE_STATE/automount")"
 	keys_elsewhere
 	isolate iris
 	# The directory is there before anything is mounted on it, as with systemd's automount units.
-	usermod -d /browsed/iris iris
-	[ -d /browsed/iris ] || fail "no directory to browse"
-	want "there, and not mounted" 0 "$(grep -c ' /browsed/iris ' /proc/mounts || true)"
-	want "mounted by being opened" served "$("$HOST_BUILD/cloister" run --config "$HOST_CONF" --user iris -- cat /browsed/iris/file)"
-	usermod -d /auto/iris iris
-	want "not mounted yet" "" "$(grep ' /auto/iris ' /proc/mounts || true)"
+	usermod -d /srv/browsed/iris iris
+	[ -d /srv/browsed/iris ] || fail "no directory to browse"
+	want "there, and not mounted" 0 "$(grep -c ' /srv/browsed/iris ' /proc/mounts || true)"
+	want "mounted by being opened" served "$("$HOST_BUILD/cloister" run --config "$HOST_CONF" --user iris -- cat /srv/browsed/iris/file)"
+	usermod -d /srv/auto/iris iris
+	want "not mounted yet" "" "$(grep ' /srv/auto/iris ' /proc/mounts || true)"
 	# sshd looks at the home itself, before the session; here nobody does but the session.
-	want "the first to look" served "$("$HOST_BUILD/cloister" run --config "$HOST_CONF" --user iris -- cat /auto/iris/file)"
-	want "the home" "/auto/iris served" "$(on iris 'echo $(pwd) $(cat file)')"
-	want "mounted on the host" 1 "$(grep -c ' /auto/iris ' /proc/mounts)"
+	want "the first to look" served "$("$HOST_BUILD/cloister" run --config "$HOST_CONF" --user iris -- cat /srv/auto/iris/file)"
+	want "the home" "/srv/auto/iris served" "$(on iris 'echo $(pwd) $(cat file)')"
+	want "mounted on the host" 1 "$(grep -c ' /srv/auto/iris ' /proc/mounts)"
 	on iris 'echo more >other'
 	want "written" more "$(cat /opt/server/iris/other)"
-	usermod -d /auto/nobody iris
+	usermod -d /srv/auto/nobody iris
 	checked 'home: .*nobody'
 	refused 'home: .*nobody.*ENOENT'
 	usermod -d /home/iris iris

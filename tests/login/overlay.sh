@@ -38,9 +38,11 @@ over_tree() {
 
 # over_host: rootfs = /. A directory of /var/tmp is the only one on the machine's root that is any user's.
 over_host() {
+	host_root_is rw
 	LOWER=$(mktemp -d /var/tmp/cloister-overlay.XXXXXX)
-	trap 'rm -rf "$LOWER"' EXIT
+	trap 'host_root_is rw; rm -rf "$LOWER"; host_root_is ro' EXIT
 	fill "$LOWER"
+	host_root_is ro
 	isolate iris
 	WHERE=$LOWER
 	upper_is /

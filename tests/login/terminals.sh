@@ -239,20 +239,20 @@ test_terminal_closed_by_its_program() {
 	pam_service doas
 	printf 'permit nopass root\n' >/etc/doas.conf
 	chmod 0400 /etc/doas.conf
-	cat >/usr/local/bin/closing <<-'END'
-		#!/bin/sh
-		exec <&- >&- 2>&-
-		sleep "$1"
-		exit 7
-	END
-	chmod 0755 /usr/local/bin/closing
 	for user in $USERS; do
-		want "$user's status" "7" "$(in_pty "doas -u $user closing 1; echo \$?")"
+		cat >"/home/$user/closing" <<-'END'
+			#!/bin/sh
+			exec <&- >&- 2>&-
+			sleep "$1"
+			exit 7
+		END
+		chmod 0755 "/home/$user/closing"
+		want "$user's status" "7" "$(in_pty "doas -u $user /home/$user/closing 1; echo \$?")"
 		want "$user's ^C" "130" "$(timeout 20 python3 - "$user" <<-'END'
 			import os, pty, sys, time
 			pid, master = pty.fork()
 			if pid == 0:
-			    os.execvp("doas", ["doas", "-u", sys.argv[1], "closing", "1000"])
+			    os.execvp("doas", ["doas", "-u", sys.argv[1], f"/home/{sys.argv[1]}/closing", "1000"])
 			time.sleep(1)
 			os.write(master, b"\x03")
 			status = os.waitpid(pid, 0)[1]
