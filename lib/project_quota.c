@@ -57,50 +57,73 @@ static int open_below(int parent, const char *path, int flags)
 	                        RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
 }
 
-/* Directories that are still to be looked at, as paths: the user decides how deep they go. */
-struct queue {
-	char **paths;
-	size_t n, room;
+/* A directory that is still to be looked at: a step from the one that it is in, since a path to it could be longer than
+ * PATH_MAX. The user decides how deep they go. */
+struct step {
+	size_t level; /* of the directory it is in */
+	char name[];
 };
 
-static int push(struct queue *queue, const char *directory, const char *name)
-{
-	if (queue->n == queue->room) {
-		size_t room = queue->room * 2 + 64;
-		char **paths = reallocarray(queue->paths, room, sizeof(*paths));
+struct walk {
+	uint32_t project;
+	struct step **left;
+	size_t n, room;
+	int at; /* the directory that is being looked at; upper is level 0 */
+	size_t level;
+	ino_t *way; /* the inode numbers down to it, without its own */
+	size_t way_room;
+};
 
-		if (paths == NULL)
-			return -ENOMEM;
-		queue->paths = paths;
-		queue->room = room;
-	}
-	if (asprintf(&queue->paths[queue->n], "%s/%s", directory, name) < 0)
+/* The array with room for one more of size bytes each, maybe elsewhere; NULL: no memory, and the array is as before. */
+static void *grow(void *array, size_t *room, size_t used, size_t size)
+{
+	if (used < *room)
+		return array;
+	size_t more = *room * 2 + 64;
+	void *larger = reallocarray(array, more, size);
+	if (larger != NULL)
+		*room = more;
+	return larger;
+}
+
+static int push(struct walk *walk, const char *name)
+{
+	size_t size = strlen(name) + 1;
+	struct step **left = grow(walk->left, &walk->room, walk->n, sizeof(*left));
+
+	if (left == NULL)
 		return -ENOMEM;
-	queue->n++;
+	walk->left = left;
+	struct step *step = malloc(sizeof(*step) + size);
+	if (step == NULL)
+		return -ENOMEM;
+	step->level = walk->level;
+	memcpy(step->name, name, size);
+	walk->left[walk->n++] = step;
 	return 0;
 }
 
 /* Symbolic links and devices have no descriptor to set it by, and weigh one inode; their directory is in the project.
  */
-static int join_entry(struct queue *queue, int directory, const char *path, const char *name, uint32_t project)
+static int join_entry(struct walk *walk, const char *name)
 {
 	struct stat st;
 
-	if (fstatat(directory, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstatat(walk->at, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
 	if (S_ISDIR(st.st_mode))
-		return push(queue, path, name);
+		return push(walk, name);
 	if (!S_ISREG(st.st_mode))
 		return 0;
-	int _cleanup_close_ fd = open_below(directory, name, O_RDONLY);
-	return fd < 0 ? fd : join_project(fd, project, false);
+	int _cleanup_close_ fd = open_below(walk->at, name, O_RDONLY);
+	return fd < 0 ? fd : join_project(fd, walk->project, false);
 }
 
-static int join_directory(struct queue *queue, int upper, const char *path, uint32_t project)
+static int join_entries(struct walk *walk)
 {
-	int fd = open_below(upper, path, O_RDONLY | O_DIRECTORY);
+	int fd = openat(walk->at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *entries = fd < 0 ? NULL : fdopendir(fd);
-	int r = fd < 0 ? fd : entries == NULL ? -errno : 0;
+	int r = entries == NULL ? -errno : 0;
 
 	if (entries == NULL) {
 		if (fd >= 0)
@@ -109,27 +132,80 @@ static int join_directory(struct queue *queue, int upper, const char *path, uint
 	}
 	for (struct dirent *entry = readdir(entries); r == 0 && entry != NULL; entry = readdir(entries)) {
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			r = join_entry(queue, fd, path, entry->d_name, project);
+			r = join_entry(walk, entry->d_name);
 	}
-	/* The upper itself comes last: it says that all the rest was done. */
-	if (r == 0 && strcmp(path, ".") != 0)
-		r = join_project(fd, project, true);
 	closedir(entries);
 	return r;
 }
 
+static void move_to(struct walk *walk, int directory, size_t level)
+{
+	close(walk->at);
+	walk->at = directory;
+	walk->level = level;
+}
+
+static int go_up(struct walk *walk)
+{
+	struct stat st;
+	int _cleanup_close_ parent = openat(walk->at, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (parent < 0 || fstat(parent, &st) < 0)
+		return -errno;
+	/* Nobody should be in the layer yet. A directory that was moved meanwhile would lead out of it. */
+	if (st.st_ino != walk->way[walk->level - 1])
+		return -ESTALE;
+	move_to(walk, TAKE_FD(parent), walk->level - 1);
+	return 0;
+}
+
+static int go_down(struct walk *walk, const char *name)
+{
+	struct stat st;
+	ino_t *way = grow(walk->way, &walk->way_room, walk->level, sizeof(*way));
+
+	if (way == NULL)
+		return -ENOMEM;
+	walk->way = way;
+	if (fstat(walk->at, &st) < 0)
+		return -errno;
+	way[walk->level] = st.st_ino;
+	int next = open_below(walk->at, name, O_RDONLY | O_DIRECTORY);
+	if (next < 0)
+		return next;
+	move_to(walk, next, walk->level + 1);
+	return 0;
+}
+
+static int take_step(struct walk *walk, const struct step *step)
+{
+	int r = 0;
+
+	while (r == 0 && walk->level > step->level)
+		r = go_up(walk);
+	if (r == 0)
+		r = go_down(walk, step->name);
+	if (r == 0)
+		r = join_entries(walk);
+	return r == 0 ? join_project(walk->at, walk->project, true) : r;
+}
+
 static int join_tree(int upper, uint32_t project)
 {
-	struct queue queue = {0};
-	int r = join_directory(&queue, upper, ".", project);
+	struct walk walk = {.project = project, .at = openat(upper, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+	int r = walk.at < 0 ? -errno : join_entries(&walk);
 
-	while (queue.n > 0) {
-		char _cleanup_free_ *path = queue.paths[--queue.n];
+	while (walk.n > 0) {
+		struct step _cleanup_free_ *step = walk.left[--walk.n];
 
 		if (r == 0)
-			r = join_directory(&queue, upper, path, project);
+			r = take_step(&walk, step);
 	}
-	free(queue.paths);
+	free(walk.left);
+	free(walk.way);
+	if (walk.at >= 0)
+		close(walk.at);
+	/* The upper itself comes last: it says that all the rest was done. */
 	return r == 0 ? join_project(upper, project, true) : r;
 }
 

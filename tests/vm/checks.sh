@@ -6,7 +6,7 @@ set -u
 here=$(dirname -- "$0")
 . "$here/../lib/checks.sh"
 . "$here/machine.sh"
-for name in systemd limits services log directory lasting apparmor; do
+for name in systemd limits quota services log directory lasting apparmor; do
 	# shellcheck source=/dev/null
 	. "$here/checks/$name.sh"
 	CHECK_FILES+=("$here/checks/$name.sh")

@@ -12,7 +12,7 @@ root=$vm/root
 # The Debian packages: of `make deb` where this machine is of that release, else built in a tree of it.
 debs=$build/deb
 packages=systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,linux-image-cloud-amd64,initramfs-tools,iproute2,procps
-packages+=,login,util-linux,passwd,kmod,udev,libpam-runtime,auditd,apparmor,cron,at,sudo,slapd,sssd-ldap,libnss-sss,libpam-sss
+packages+=,login,util-linux,e2fsprogs,perl-base,passwd,kmod,udev,libpam-runtime,auditd,apparmor,cron,at,sudo,slapd,sssd-ldap,libnss-sss,libpam-sss
 users="iris ivan lars lena nora"
 
 [ "$(id -u)" -eq 0 ] || { echo "check-vm makes a tree of packages and needs root" >&2; exit 1; }
