@@ -184,8 +184,8 @@ test_images_of_skopeo_and_umoci() {
 	rm -rf /tmp/bundle
 	umoci unpack --image /tmp/oci:real /tmp/bundle
 	listing /tmp/bundle/rootfs >/tmp/expected
-	skopeo --insecure-policy copy -q oci:/tmp/oci:real docker-archive:/tmp/docker.tar:test:real
-	skopeo --insecure-policy copy -q oci:/tmp/oci:real oci-archive:/tmp/oci.tar:real
+	skopeo --tmpdir /tmp --insecure-policy copy -q oci:/tmp/oci:real docker-archive:/tmp/docker.tar:test:real
+	skopeo --tmpdir /tmp --insecure-policy copy -q oci:/tmp/oci:real oci-archive:/tmp/oci.tar:real
 	for source in oci docker.tar oci.tar; do
 		image import "/tmp/$source" "$source" >/dev/null || fail "$source"
 		listing "$IMAGES/$source/rootfs" >/tmp/found
