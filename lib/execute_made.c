@@ -37,6 +37,7 @@ static int write_all(int fd, const char *text, size_t length)
 	return 0;
 }
 
+/* The descriptor of the new file. */
 static int write_file(int root, const char *path, const char *text, size_t length)
 {
 	int _cleanup_close_ fd = cloister_openat2(root, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644,
@@ -46,7 +47,8 @@ static int write_file(int root, const char *path, const char *text, size_t lengt
 		return fd;
 	if (fchmod(fd, 0644) < 0)
 		return -errno;
-	return write_all(fd, text, length);
+	int r = write_all(fd, text, length);
+	return r < 0 ? r : TAKE_FD(fd);
 }
 
 int cloister_carry_made(struct cloister_execution *execution, const struct cloister_row *row, const char *text,
@@ -56,16 +58,16 @@ int cloister_carry_made(struct cloister_execution *execution, const struct clois
 	const char *slash = strrchr(row->target, '/');
 
 	snprintf(path, sizeof(path), "/run/cloister/%s", slash + 1);
-	int r = write_file(execution->root, path, text, length);
-	if (r < 0)
-		return fail(row, r, "cannot write the session's own", err);
+	int _cleanup_close_ file = write_file(execution->root, path, text, length);
+	if (file < 0)
+		return fail(row, file, "cannot write the session's own", err);
 	int _cleanup_close_ target = cloister_path_make_file(execution->root, row->target);
 	if (target < 0)
 		return fail(row, target, "no file to mount on", err);
-	int _cleanup_close_ file = cloister_path_open_inside(execution->root, path, O_PATH | O_NOFOLLOW);
-	int _cleanup_close_ mount = file < 0 ? file : cloister_mount_clone(file, false);
-	r = mount < 0 ? mount
-	              : cloister_mount_restrict(mount, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, false);
+	int _cleanup_close_ mount = cloister_mount_clone(file, false);
+	int r = mount < 0 ? mount
+	                  : cloister_mount_restrict(mount, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+	                                            false);
 	if (r == 0)
 		r = cloister_mount_attach(mount, target);
 	return r < 0 ? fail(row, r, "cannot mount", err) : 0;

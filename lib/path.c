@@ -197,6 +197,16 @@ static int walk_components(struct walk *walk)
 	return TAKE_FD(at);
 }
 
+/* A way without a link is the same in one step; the walk says what stands in the way of another. */
+static int open_without_links(const char *path, int flags)
+{
+	const unsigned long long resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+	/* O_DIRECTORY first, as a step does. */
+	int fd = cloister_openat2(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0, resolve);
+
+	return fd == -ENOTDIR && !(flags & O_DIRECTORY) ? cloister_openat2(AT_FDCWD, path, O_PATH, 0, resolve) : fd;
+}
+
 int cloister_path_open_host(const char *path, int flags, enum cloister_path_trust trust, struct cloister_error *err)
 {
 	struct walk walk = {.path = path, .trust = trust, .err = err};
@@ -207,6 +217,11 @@ int cloister_path_open_host(const char *path, int flags, enum cloister_path_trus
 	if (trust == CLOISTER_PATH_OWN_RIGHTS) {
 		int fd = cloister_openat2(AT_FDCWD, path, O_PATH | flags, 0, RESOLVE_NO_MAGICLINKS);
 		return fd < 0 ? cloister_fail(err, -fd, "path", path, "cannot open") : fd;
+	}
+	if (trust == CLOISTER_PATH_NO_PLANTED_LINKS) {
+		int fd = open_without_links(path, flags);
+		if (fd >= 0)
+			return fd;
 	}
 	snprintf(walk.text, sizeof(walk.text), "%s", path);
 	walk.left = walk.text;
@@ -287,47 +302,53 @@ int cloister_path_make_strictly(int directory, const char *path, mode_t kind)
 
 int cloister_path_make_directory(int root, const char *path, mode_t mode)
 {
-	char _cleanup_free_ *copy = strdup(path);
 	const char *name = NULL;
+	int fd = cloister_path_open_inside(root, path, O_PATH | O_DIRECTORY | O_NOFOLLOW);
 
+	if (fd != -ENOENT)
+		return fd;
+	char _cleanup_free_ *copy = strdup(path);
 	if (copy == NULL)
 		return -ENOMEM;
-	if (strcmp(path, "/") == 0)
-		return cloister_path_open_inside(root, "/", O_PATH | O_DIRECTORY);
 	int _cleanup_close_ parent = open_made_parent(root, copy, &name);
 	if (parent < 0)
 		return parent;
-	int fd = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd >= 0)
-		return fd;
-	if (errno != ENOENT)
-		return -errno;
 	if (mkdirat(parent, name, mode) < 0)
 		return -errno;
 	fd = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
 
-int cloister_path_make_file(int root, const char *path)
+static int create_file(int root, const char *path)
+{
+	return cloister_openat2(root, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644,
+	                        RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+}
+
+/* With the directories that are missing on the way. */
+static int create_file_deep(int root, const char *path)
 {
 	char _cleanup_free_ *copy = strdup(path);
 	const char *name = NULL;
-	struct stat st;
 
 	if (copy == NULL)
 		return -ENOMEM;
 	int _cleanup_close_ parent = open_made_parent(root, copy, &name);
-	if (parent < 0)
-		return parent;
-	int _cleanup_close_ fd = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT) {
-		int made = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-		if (made < 0)
-			return -errno;
-		close(made);
-		fd = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	}
-	if (fd < 0 || fstat(fd, &st) < 0)
+	return parent < 0 ? parent : create_file(root, path);
+}
+
+int cloister_path_make_file(int root, const char *path)
+{
+	struct stat st;
+	int _cleanup_close_ fd = cloister_path_open_inside(root, path, O_PATH | O_NOFOLLOW);
+
+	if (fd == -ENOENT)
+		fd = create_file(root, path);
+	if (fd == -ENOENT)
+		fd = create_file_deep(root, path);
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
 		return -errno;
 	/* A link is a place to mount on like any other: the kernel crosses the mount before it would follow the link.
 	 */

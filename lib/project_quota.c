@@ -61,12 +61,12 @@ static int open_below(int parent, const char *path, int flags)
  * PATH_MAX. The user decides how deep they go. */
 struct step {
 	size_t level; /* of the directory it is in */
-	char name[];
+	char *name;
 };
 
 struct walk {
 	uint32_t project;
-	struct step **left;
+	struct step *left;
 	size_t n, room;
 	int at; /* the directory that is being looked at; upper is level 0 */
 	size_t level;
@@ -88,18 +88,15 @@ static void *grow(void *array, size_t *room, size_t used, size_t size)
 
 static int push(struct walk *walk, const char *name)
 {
-	size_t size = strlen(name) + 1;
-	struct step **left = grow(walk->left, &walk->room, walk->n, sizeof(*left));
+	struct step *left = grow(walk->left, &walk->room, walk->n, sizeof(*left));
 
 	if (left == NULL)
 		return -ENOMEM;
 	walk->left = left;
-	struct step *step = malloc(sizeof(*step) + size);
-	if (step == NULL)
+	left[walk->n] = (struct step){.level = walk->level, .name = strdup(name)};
+	if (left[walk->n].name == NULL)
 		return -ENOMEM;
-	step->level = walk->level;
-	memcpy(step->name, name, size);
-	walk->left[walk->n++] = step;
+	walk->n++;
 	return 0;
 }
 
@@ -196,10 +193,11 @@ static int join_tree(int upper, uint32_t project)
 	int r = walk.at < 0 ? -errno : join_entries(&walk);
 
 	while (walk.n > 0) {
-		struct step _cleanup_free_ *step = walk.left[--walk.n];
+		struct step step = walk.left[--walk.n];
 
 		if (r == 0)
-			r = take_step(&walk, step);
+			r = take_step(&walk, &step);
+		free(step.name);
 	}
 	free(walk.left);
 	free(walk.way);

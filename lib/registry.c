@@ -22,6 +22,19 @@
 /* A file that is being written has this long, in seconds, to get its name. */
 #define HIDDEN_MAX 600
 
+/* mode: of the directory when it has to be made; 0 to make none. */
+static int open_or_make(int parent, const char *name, int flags, mode_t mode)
+{
+	int fd = openat(parent, name, flags | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd >= 0 || errno != ENOENT || mode == 0)
+		return fd < 0 ? -errno : fd;
+	if (mkdirat(parent, name, mode) < 0 && errno != EEXIST)
+		return -errno;
+	fd = openat(parent, name, flags | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 /* Root's directory all the way; made when missing, since /run is empty after a boot. */
 int cloister_registry_open(const char *name, mode_t mode, struct cloister_error *err)
 {
@@ -33,17 +46,15 @@ int cloister_registry_open(const char *name, mode_t mode, struct cloister_error 
 	if (run < 0)
 		return run;
 	snprintf(path, sizeof(path), "/run/cloister/%s", name);
-	if (make && mkdirat(run, "cloister", 0755) < 0 && errno != EEXIST)
-		return cloister_fail(err, errno, "registry", "/run/cloister", "cannot make");
-	int _cleanup_close_ own = openat(run, "cloister", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int _cleanup_close_ own = open_or_make(run, "cloister", O_PATH, make ? 0755 : 0);
 	if (own < 0)
-		return cloister_fail(err, errno, "registry", "/run/cloister", "cannot open");
-	if (make && mkdirat(own, name, mode) < 0 && errno != EEXIST)
-		return cloister_fail(err, errno, "registry", path, "cannot make");
-	int _cleanup_close_ fd = openat(own, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		return cloister_fail(err, -own, "registry", "/run/cloister", "cannot open");
+	int _cleanup_close_ fd = open_or_make(own, name, O_RDONLY, make ? mode : 0);
+	if (fd < 0)
+		return cloister_fail(err, -fd, "registry", path, "cannot open");
 	struct stat st;
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return cloister_fail(err, errno, "registry", path, "cannot open");
+	if (fstat(fd, &st) < 0)
+		return cloister_fail(err, errno, "registry", path, "cannot stat");
 	if (st.st_uid != 0 || (st.st_mode & (S_IWGRP | S_IWOTH)))
 		return cloister_fail(err, EPERM, "registry", path, "must be root's and writable by nobody else");
 	return TAKE_FD(fd);

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Whose the processor's time of a start is, by perf(1): the kernel's, the loader's, libraries', our own; of `limit`, too.
+# Whose the processor's time of a start is, by perf(1): the kernel's, the loader's, libraries', our own; of `limit`, too;
+# and what the kernel does in it.
 # usage: tests/bench/profile.sh [STARTS]
 set -u
 . "$(dirname -- "$0")/host.sh"
@@ -30,11 +31,11 @@ profile() {
 	local name=$1
 	shift
 	export -f starts
-	if ! perf record -q -a -F 20000 -e cpu-clock -o "$DISK/perf" -- bash -c 'starts "$@"' bash "$NUMBER" "$@" >"$DISK/said" 2>&1; then
+	if ! perf record -q -a -g -F 15000 -e cpu-clock -o "$DISK/perf" -- bash -c 'starts "$@"' bash "$NUMBER" "$@" >"$DISK/said" 2>&1; then
 		echo "whose the time is: not measured: $(tail -n 1 "$DISK/said")"
 		exit 0
 	fi
-	perf report -i "$DISK/perf" --sort comm,dso --stdio 2>/dev/null |
+	perf report -i "$DISK/perf" --no-children -g none --sort comm,dso --stdio 2>/dev/null |
 		awk -v name="$name" '
 			$2 ~ /^(cloister|cloister-init|limit)$/ {
 				part = $1 + 0
@@ -49,6 +50,9 @@ profile() {
 				for (one in whose) printf " %s %.0f %%", one, 100 * whose[one] / all
 				print ""
 			}'
+	# Quietly: a sample here and there is torn.
+	perf script -i "$DISK/perf" -F comm,ip,sym 2>/dev/null |
+		python3 "$HOST_TESTS/bench/kernel_time.py" "$name" "$NUMBER" cloister cloister-init limit
 }
 
 NUMBER=${1:-200}
