@@ -57,9 +57,10 @@ static int refuse_to_fork(pam_handle_t *pamh)
 	const struct cloister_program *program = cloister_program_find(service);
 	if (program != NULL && program->terminal == CLOISTER_TERMINAL_RELAY) {
 		int _cleanup_close_ closed = cloister_entry_closed_namespace();
+		int r = closed < 0 ? closed : cloister_entry_children_in(closed);
 
-		if (closed < 0 || cloister_entry_children_in(closed) < 0)
-			pam_syslog(pamh, LOG_ERR, "the login process may still fork: %m");
+		if (r < 0)
+			pam_syslog(pamh, LOG_ERR, "the login process may still fork: %s", strerror(-r));
 	}
 	return PAM_SYSTEM_ERR;
 }

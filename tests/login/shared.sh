@@ -32,6 +32,8 @@ no_init() {
 hold() {
 	client iris "$ID; exec sleep $1"
 	eventually 20 pgrep -u iris -f "^sleep $1\$" || fail "no session: $(cat "$CASE_STATE/client")"
+	# What a session has said comes to the client after the session has gone on.
+	eventually 20 test -s "$CASE_STATE/client" || fail "the session says nothing"
 	SPACE=$(head -n 1 "$CASE_STATE/client")
 }
 
@@ -162,6 +164,7 @@ test_terminals_are_of_one_devpts() {
 	as iris -tt 'tty; exec sleep 994' </dev/null >"$CASE_STATE/first" 2>&1 &
 	local first=$!
 	eventually 20 pgrep -u iris -f '^sleep 994' || fail "no session"
+	eventually 20 test -s "$CASE_STATE/first" || fail "the session says nothing"
 	want "first" /dev/pts/0 "$(tr -d '\r' <"$CASE_STATE/first")"
 	want "second" /dev/pts/1 "$(as iris -tt tty </dev/null | tr -d '\r')"
 	want_match "su's" '^/dev/pts/1$' "$(in_pty "su -l iris -c tty")"
