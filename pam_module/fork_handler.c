@@ -116,6 +116,10 @@ void cloister_armed_disown(struct cloister_armed *armed)
 	close_and_forget(&armed->pty_master);
 	close_and_forget(&armed->report[0]);
 	close_and_forget(&armed->report[1]);
+	if (armed->view != NULL)
+		cloister_login_view_forget(armed->view);
+	if (armed->terminal != NULL)
+		cloister_own_terminal_close(armed->terminal);
 }
 
 static void after_fork_in_child(void)

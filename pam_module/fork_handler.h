@@ -6,6 +6,7 @@
 #include <security/pam_modules.h>
 
 #include "cloister/entry.h"
+#include "cloister/terminal.h"
 
 /* What the child, and the login process at the end, must close; in memory that outlives the session's open. */
 struct cloister_armed {
@@ -16,6 +17,8 @@ struct cloister_armed {
 	int closed_pid_namespace; /* between forks: the opening thread cannot make a child but through the handlers */
 	int pty_control;          /* the relay's; -1: none */
 	int pty_master;
+	struct cloister_login_view *view; /* the opener's, as the terminal is; NULL: none */
+	struct cloister_own_terminal *terminal;
 	int report[2]; /* a failing entry says in it what failed */
 };
 
@@ -30,7 +33,9 @@ void cloister_entry_report_fill(struct cloister_entry_report *report, int code, 
 
 /*
  * In a forked child: closes its copies of what the login process holds, the control socket above all, since init ends
- * when the last one is closed; the session is not this process's from then on, whatever its pid is inside.
+ * when the last one is closed; the session is not this process's from then on, whatever its pid is inside. Every one of
+ * them, since a child that does not execute anything at once (sshd's) loads name services of the rootfs, which are the
+ * user's to write: with a descriptor of the host's root they would be out.
  */
 void cloister_armed_disown(struct cloister_armed *armed);
 

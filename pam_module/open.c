@@ -80,6 +80,8 @@ static int prepare_entry(pam_handle_t *pamh, const struct cloister_plan *plan, s
 	armed->session = open->session;
 	armed->pty_control = open->pty.control;
 	armed->pty_master = TAKE_FD(open->pty.master);
+	armed->view = &open->view;
+	armed->terminal = &open->terminal;
 	armed->entry = (struct cloister_entry){.session = open->session,
 	                                       .login_program = true,
 	                                       .reopens_terminal = plan->terminal == CLOISTER_TERMINAL_BIND,
@@ -143,7 +145,8 @@ int cloister_open_start(pam_handle_t *pamh, const struct cloister_plan *plan, co
 		return r;
 	}
 	/* Only from here on is there a pty that could be named after the end. */
-	open->keeps_view = program->keeps_view;
+	if (program->keeps_view)
+		cloister_login_view_forget(&open->view);
 	*out = open;
 	return 0;
 }
@@ -176,10 +179,7 @@ int cloister_open_close(struct cloister_open *open, struct cloister_error *err)
 	}
 	cloister_own_terminal_close(&open->terminal);
 	cloister_pty_close(&open->pty);
-	if (open->keeps_view)
-		cloister_login_view_forget(&open->view);
-	else
-		cloister_login_view_leave(&open->view);
+	cloister_login_view_leave(&open->view);
 	if (open->session != NULL)
 		cloister_session_reap(open->session, 0);
 	if (open->session != NULL && open->ended)

@@ -19,7 +19,6 @@ struct cloister_open {
 	bool joined;                           /* the session was there already */
 	char changed[CLOISTER_ERROR_TEXT_MAX]; /* why it is not one that was there; "" */
 	struct cloister_armed armed;
-	bool keeps_view;
 	struct cloister_audit audit; /* of this login; the caller's of cloister_open_start to begin */
 	bool told;                   /* there is no end to be told: it has been, or the start was not */
 };

@@ -315,14 +315,25 @@ plant_libnss() {
 	cat >/tmp/evil.c <<-'END'
 		#include <fcntl.h>
 		#include <stdio.h>
+		#include <sys/stat.h>
 		#include <unistd.h>
 		__attribute__((constructor)) static void loaded(void)
 		{
-			char text[64];
-			int fd = open("/drop/planted", O_WRONLY | O_CREAT | O_APPEND, 0666);
-			int n = snprintf(text, sizeof(text), "uid %d\n", (int)geteuid());
-			if (fd >= 0 && write(fd, text, (size_t)n) != n)
-				_exit(1);
+			FILE *out = fopen("/drop/planted", "a");
+			struct stat st;
+			if (out == NULL)
+				return;
+			fprintf(out, "uid %d\n", (int)geteuid());
+			/* What the login process has open: no exec has closed it yet. */
+			for (int fd = 0; fd < 1024; fd++) {
+				char path[32], name[64] = "";
+				if (fstat(fd, &st) < 0)
+					continue;
+				snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+				if (readlink(path, name, sizeof(name) - 1) >= 0)
+					fprintf(out, "%s %s\n", S_ISDIR(st.st_mode) ? "directory" : "open", name);
+			}
+			fclose(out);
 		}
 	END
 	gcc -shared -fPIC -o /tmp/libnss_evil.so.2 /tmp/evil.c
@@ -340,6 +351,8 @@ test_what_root_inside_wrote_serves_nobody_else() {
 	# The control: here it is loaded.
 	on iris true
 	want_match "with users = root" 'uid' "$(cat "$drop/planted")"
+	want_match "control: what is open" '^open (socket|pipe):' "$(cat "$drop/planted")"
+	want_no_match "a way out by a descriptor" '^directory|[a-z]:\[.*\] \(deleted\)|^open (mnt|pid|user|net):' "$(cat "$drop/planted")"
 	rm "$drop/planted"
 	for users in same host; do
 		all_closed
