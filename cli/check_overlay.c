@@ -82,7 +82,11 @@ void cli_check_overlay(const struct cloister_plan *plan, struct cli_findings *fi
 		r = cloister_overlay_changes_find(plan, &changes, &err);
 	if (r == 0)
 		find_hidden(plan, &changes, findings);
-	else
+	if (r == 0 && changes.left_out > 0)
+		cli_find(findings, CLI_WARNING, "overlay", plan->state,
+		         "%s has changed more than can be looked at: %zu changes and directories are left out",
+		         plan->user, changes.left_out);
+	if (r < 0)
 		cli_find_error(findings, "overlay", &err);
 	cloister_overlay_changes_free(&changes);
 }

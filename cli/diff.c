@@ -88,6 +88,12 @@ static int print_changes(const struct cloister_overlay_changes *changes, bool js
 		        "cloister: note: %zu directories are deeper than a path can be long; what is in them is not "
 		        "listed\n",
 		        changes->too_deep);
+	if (changes->left_out > 0)
+		fprintf(stderr,
+		        "cloister: note: the paths of what was changed take more than %lu MiB; %zu changes and "
+		        "directories "
+		        "are not listed\n",
+		        CLOISTER_OVERLAY_PATHS_MAX >> 20, changes->left_out);
 	return fflush(stdout) == 0 && !ferror(stdout) ? 0 : cloister_fail(err, EIO, "diff", NULL, "cannot print");
 }
 

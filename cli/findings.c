@@ -10,6 +10,7 @@
 
 #include "cli.h"
 #include "cloister/cleanup.h"
+#include "cloister/printable.h"
 
 #define MARGIN 8
 
@@ -27,7 +28,20 @@ static char *__attribute__((format(printf, 1, 0))) format_text(const char *forma
 {
 	char *text = NULL;
 
-	return vasprintf(&text, format, args) < 0 ? NULL : text;
+	if (vasprintf(&text, format, args) < 0)
+		return NULL;
+	/* Lines are an advice's own. */
+	for (char *line = text; line != NULL;) {
+		char *end = strchr(line, '\n');
+
+		if (end != NULL)
+			*end = '\0';
+		cloister_make_printable(line);
+		if (end != NULL)
+			*end++ = '\n';
+		line = end;
+	}
+	return text;
 }
 
 static void add(struct cli_findings *findings, enum cli_severity severity, const char *what, const char *where,

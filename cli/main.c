@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* cloister(8). */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -32,6 +33,8 @@ static void show_help(FILE *out)
 
 int main(int argc, char **argv)
 {
+	/* Whoever ignores it passes that on, and then no child is waited for (wait(2)). */
+	signal(SIGCHLD, SIG_DFL);
 	if (argc < 2) {
 		show_help(stderr);
 		return CLI_FAILED;

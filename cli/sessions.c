@@ -33,8 +33,10 @@ static int keep(const struct cloister_registered *registered, void *data)
 	if (grown == NULL)
 		return -ENOMEM;
 	sessions->list = grown;
-	int pidfd = fcntl(registered->pidfd, F_DUPFD_CLOEXEC, 3);
-	if (pidfd < 0)
+	/* Who lists all of them signals none, and a machine has more sessions than this process may have descriptors.
+	 */
+	int pidfd = search->name != NULL ? fcntl(registered->pidfd, F_DUPFD_CLOEXEC, 3) : -1;
+	if (pidfd < 0 && search->name != NULL)
 		return -errno;
 	struct cli_session *session = &sessions->list[sessions->n++];
 	*session = (struct cli_session){.registered = *registered};
@@ -62,10 +64,8 @@ int cli_sessions_find(const char *name, struct cli_sessions *sessions, struct cl
 
 	*sessions = (struct cli_sessions){0};
 	int r = cloister_registry_each(NULL, keep, &search, err);
-	if (r == -ENOMEM)
-		return cloister_fail(err, ENOMEM, "registry", NULL, "no memory");
 	if (r < 0)
-		return r;
+		return err->code != 0 ? r : cloister_fail(err, -r, "registry", NULL, "cannot keep all sessions");
 	if (sessions->n > 0)
 		qsort(sessions->list, sessions->n, sizeof(*sessions->list), compare);
 	return 0;
@@ -74,7 +74,8 @@ int cli_sessions_find(const char *name, struct cli_sessions *sessions, struct cl
 void cli_sessions_clear(struct cli_sessions *sessions)
 {
 	for (size_t i = 0; i < sessions->n; i++) {
-		close(sessions->list[i].registered.pidfd);
+		if (sessions->list[i].registered.pidfd >= 0)
+			close(sessions->list[i].registered.pidfd);
 		free(sessions->list[i].logins);
 	}
 	free(sessions->list);

@@ -31,6 +31,7 @@ struct image_tree {
 	int root;
 	uint64_t max_bytes, max_entries;
 	struct image_counts counts;
+	uint64_t implied; /* directories that were made on the way to members; max_entries holds for them, too */
 	/* Directories get their time at the end: what is made in them changes it. */
 	struct image_time *times;
 	size_t n_times, times_size;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "cloister/cleanup.h"
+#include "cloister/printable.h"
 #include "json.h"
 #include "names.h"
 #include "progress.h"
@@ -35,10 +36,7 @@ static const char *printable(json_object *record, const char *key, char *text, s
 	const char *value = image_json_text(record, key);
 
 	snprintf(text, size, "%s", value != NULL && *value != '\0' ? value : "?");
-	for (char *at = text; *at != '\0'; at++) {
-		if ((unsigned char)*at < ' ' || *at == 0x7f)
-			*at = '?';
-	}
+	cloister_make_printable(text);
 	return text;
 }
 

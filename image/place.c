@@ -47,12 +47,39 @@ static int check_depth(int root, int directory)
 	return -ENAMETOOLONG;
 }
 
+/* One at a time, since each counts: a short header can name 250 directories that nothing else in the archive does. */
+static int make_directories(struct image_tree *tree, const char *path)
+{
+	char way[PATH_MAX];
+	int _cleanup_close_ fd = -1;
+
+	for (size_t length = 0; path[length] != '\0';) {
+		length += strspn(path + length, "/");
+		length += strcspn(path + length, "/");
+		memcpy(way, path, length);
+		way[length] = '\0';
+		if (fd >= 0)
+			close(TAKE_FD(fd));
+		fd = cloister_path_open_inside(tree->root, way, O_PATH | O_DIRECTORY);
+		if (fd == -ENOENT) {
+			if (tree->counts.entries + ++tree->implied > tree->max_entries)
+				return -EFBIG;
+			fd = cloister_path_make_directory(tree->root, way, 0755);
+		}
+		if (fd < 0)
+			return fd;
+	}
+	return TAKE_FD(fd);
+}
+
 /*
  * Links in the names of directories are followed, as in a session (/bin/x where /bin is a link to /usr/bin), but no
  * further than the tree's root. The sandbox has nothing else to offer; this holds without it, too.
  */
-static int open_directory(int root, const char *path, bool make)
+static int open_directory(struct image_tree *tree, const char *path, bool make)
 {
+	int root = tree->root;
+
 	if (*path == '\0')
 		return cloister_path_open_inside(root, "/", O_PATH | O_DIRECTORY);
 	int fd = cloister_openat2(root, path, O_PATH | O_DIRECTORY, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
@@ -63,11 +90,11 @@ static int open_directory(int root, const char *path, bool make)
 		if (through < 0 && !(through == -ENOENT && make))
 			return through;
 		if (through < 0)
-			through = cloister_path_make_directory(root, path, 0755);
+			through = make_directories(tree, path);
 		int r = through < 0 ? through : check_depth(root, through);
 		return r < 0 ? r : TAKE_FD(through);
 	}
-	return fd == -ENOENT && make ? cloister_path_make_directory(root, path, 0755) : fd;
+	return fd == -ENOENT && make ? make_directories(tree, path) : fd;
 }
 
 int image_tree_parent(struct image_tree *tree, const char *path, bool make, const char **name,
@@ -82,7 +109,9 @@ int image_tree_parent(struct image_tree *tree, const char *path, bool make, cons
 	parent[length] = '\0';
 	if (tree->parent >= 0 && length > 0 && strcmp(parent, tree->parent_path) == 0)
 		return tree->parent;
-	int fd = open_directory(tree->root, parent, make);
+	int fd = open_directory(tree, parent, make);
+	if (fd == -EFBIG)
+		return cloister_fail(err, EFBIG, "archive", NULL, "more files than --max-files allows");
 	if (fd < 0)
 		return cloister_fail(err, -fd, "entry", path, "its directory cannot be opened below the root");
 	if (tree->parent >= 0)

@@ -18,7 +18,9 @@
 #include "tree.h"
 
 /* Seconds: longer than a login may take by default. */
-#define LOGINS_WAIT   60
+#define LOGINS_WAIT 60
+/* No image's name: one may be called like what is in the directory already. */
+#define REMOVED       ".removed"
 #define HIDDEN_PREFIX ".unfinished-"
 
 static int open_below(int parent, const char *name, bool make, const char *path, struct cloister_error *err)
@@ -240,7 +242,7 @@ int image_store_remove(struct image_store *store, const char *name, struct clois
 		r = image_staging_make(store, &hidden, err);
 	/* Below a hidden name it is gone for every login, and for good: a kill from here on leaves it to the next verb.
 	 */
-	if (r == 0 && renameat2(store->directory, name, hidden.directory, name, RENAME_NOREPLACE) < 0)
+	if (r == 0 && renameat2(store->directory, name, hidden.directory, REMOVED, RENAME_NOREPLACE) < 0)
 		r = cloister_fail(err, errno, "images", name, "cannot rename");
 	/* Nor may it be there again after a power failure. */
 	if (r == 0 && fsync(store->directory) < 0)

@@ -223,6 +223,8 @@ int cloister_pasta_main(char **argv)
 		return 125;
 	watched.session = argv[1];
 	prctl(PR_SET_NAME, CLOISTER_PASTA_HELPER);
+	/* Of a login program that ignores it there would be no word of pasta's end. */
+	signal(SIGCHLD, SIG_DFL);
 	for (int fd = CLOISTER_CONTROL_FD; fd <= CLOISTER_PASTA_NETWORK_FD; fd++)
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
 	sigfillset(&all);

@@ -28,16 +28,18 @@
 #include "cloister/path.h"
 #include "registry_entries.h"
 
-#define STEP         "cgroup"
-#define ROOT         "/sys/fs/cgroup"
-#define HYBRID       "/sys/fs/cgroup/unified"
-#define PLAIN        "cloister"
-#define SLICE        "cloister.slice"
-#define SERVICE      "cloister.slice/cloister-sessions.service"
-#define ENABLE       "systemctl enable --now cloister-sessions.service"
-#define LOCKS        "cgroups"
-#define RESOLVE      (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV)
-#define CONTROLS_MAX 256
+#define STEP    "cgroup"
+#define ROOT    "/sys/fs/cgroup"
+#define HYBRID  "/sys/fs/cgroup/unified"
+#define PLAIN   "cloister"
+#define SLICE   "cloister.slice"
+#define SERVICE "cloister.slice/cloister-sessions.service"
+#define ENABLE  "systemctl enable --now cloister-sessions.service"
+#define LOCKS   "cgroups"
+/* As long as a login waits for who removes empty cgroups. */
+#define SWEEP_MILLISECONDS 500
+#define RESOLVE            (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV)
+#define CONTROLS_MAX       256
 
 bool cloister_cgroup_is_wanted(const struct cloister_plan *plan)
 {
@@ -230,16 +232,21 @@ static int write_setting(int cgroup, const struct cloister_cgroup_setting *setti
 	return 0;
 }
 
-/* A lock on root's own directory: flock(2) asks for no right to write, and anybody may open a cgroup. */
-static int lock_cgroups(int operation, struct cloister_error *err)
+/* A lock on root's own directory: flock(2) asks for no right to write, and anybody may open a cgroup. -EAGAIN when it
+ * is taken, and stays so for as many milliseconds. */
+static int lock_cgroups(int operation, int milliseconds, struct cloister_error *err)
 {
+	const struct timespec pause = {.tv_nsec = 2 * 1000000L};
 	int _cleanup_close_ fd = cloister_registry_open(LOCKS, 0700, err);
 
 	if (fd < 0)
 		return fd;
-	while (flock(fd, operation) < 0) {
-		if (errno != EINTR)
+	for (int waited = 0; flock(fd, operation | LOCK_NB) < 0; waited += 2) {
+		if (errno != EINTR && errno != EWOULDBLOCK)
 			return cloister_fail(err, errno, STEP, "/run/cloister/" LOCKS, "cannot lock");
+		if (waited >= milliseconds)
+			return -EAGAIN;
+		nanosleep(&pause, NULL);
 	}
 	return TAKE_FD(fd);
 }
@@ -252,8 +259,13 @@ int cloister_cgroup_make(const struct cloister_plan *plan, int *lock, struct clo
 	int _cleanup_close_ place = prepare_place(settings, n, true, err);
 	if (place < 0)
 		return place;
-	int _cleanup_close_ held = lock_cgroups(LOCK_SH, err);
-	if (held < 0)
+	/*
+	 * Against who removes what is empty, which this one is until init is in it. They hold the lock for a moment;
+	 * but su(1) may be stopped by its caller at any, and no login must wait for that. What is removed then is this
+	 * login's alone: it is refused.
+	 */
+	int _cleanup_close_ held = lock_cgroups(LOCK_SH, SWEEP_MILLISECONDS, err);
+	if (held < 0 && held != -EAGAIN)
 		return held;
 	if (mkdirat(place, plan->session_id, 0755) < 0)
 		return cloister_fail(err, errno, STEP, plan->session_id, "cannot make the session's cgroup");
@@ -373,7 +385,7 @@ static void remove_if_empty(int directory, const char *name)
 void cloister_cgroup_sweep(const char *user)
 {
 	int _cleanup_close_ place = open_place(NULL);
-	int _cleanup_close_ lock = place < 0 ? -1 : lock_cgroups(LOCK_EX | LOCK_NB, NULL);
+	int _cleanup_close_ lock = place < 0 ? -1 : lock_cgroups(LOCK_EX, 0, NULL);
 
 	if (lock >= 0)
 		cloister_registry_visit_some(place, user, remove_if_empty);

@@ -84,6 +84,7 @@ static int by_name(const struct dirent **left, const struct dirent **right)
 	return strcmp((*left)->d_name, (*right)->d_name);
 }
 
+/* How many there are, or -errno, which is never -ENOENT: that would be "no configuration" to callers. */
 static int load_drop_ins(const char *path, bool trusted, struct cloister_config *config, struct cloister_error *err)
 {
 	char directory[PATH_MAX], file[PATH_MAX];
@@ -109,28 +110,36 @@ static int load_drop_ins(const char *path, bool trusted, struct cloister_config 
 		size = snprintf(file, sizeof(file), "%s/%s", directory, entries[i]->d_name);
 		if (r == 0 && size > 0 && (size_t)size < sizeof(file))
 			r = load_file(file, trusted, config, err);
+		/* A link that leads nowhere, or replaced at this moment. Without it the rest is another policy. */
+		if (r == -ENOENT)
+			r = cloister_fail(err, ESTALE, "configuration", file,
+			                  "is listed in the directory, and is not there");
 		free(entries[i]);
 	}
 	free(entries);
-	return r;
+	return r < 0 ? r : n;
 }
 
 int cloister_config_load(const char *path, bool trusted, struct cloister_config **out, struct cloister_error *err)
 {
 	struct cloister_config _cleanup_config_ *config = calloc(1, sizeof(*config));
 	const char *main_file = path != NULL ? path : MAIN_FILE;
+	struct stat st;
 
 	if (config == NULL)
 		return cloister_fail(err, ENOMEM, "configuration", main_file, "no memory");
 	int r = load_file(main_file, trusted, config, err);
 	if (r == -ENOENT && path == NULL)
 		r = load_file(VENDOR_FILE, trusted, config, err);
-	if (r == -ENOENT)
-		return cloister_fail(err, ENOENT, "configuration", main_file, "there is no configuration");
-	if (r == 0)
-		r = load_drop_ins(main_file, trusted, config, err);
-	if (r < 0)
+	if (r < 0 && r != -ENOENT)
 		return r;
+	if (r == -ENOENT && lstat(main_file, &st) == 0)
+		return cloister_fail(err, ESTALE, "configuration", main_file, "a link that leads nowhere");
+	int n = load_drop_ins(main_file, trusted, config, err);
+	if (n < 0)
+		return n;
+	if (r == -ENOENT && n == 0)
+		return cloister_fail(err, ENOENT, "configuration", main_file, "there is no configuration");
 	if (config->n_entries == 0 && config->n_faults > 0)
 		return cloister_fail(err, EINVAL, "configuration", config->faults[0].file,
 		                     "line %u: %s; nothing in it can be read", config->faults[0].line,

@@ -42,7 +42,10 @@ int cloister_descriptor_receive(int socket)
 	                        .msg_control = ancillary.bytes,
 	                        .msg_controllen = sizeof(ancillary.bytes)};
 
-	ssize_t n = recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
+	ssize_t n;
+	do {
+		n = recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
+	} while (n < 0 && errno == EINTR);
 	/* First of all, so that it is closed whatever else is wrong. There is room for one more with some alignments.
 	 */
 	struct cmsghdr *cmsg = n < 0 ? NULL : CMSG_FIRSTHDR(&header);

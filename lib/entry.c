@@ -297,9 +297,10 @@ int cloister_entry_become_user(const struct cloister_session *session, const cha
 	*step = "uid";
 	if (syscall(SYS_setresuid, session->uid, session->uid, session->uid) < 0)
 		return -errno;
-	/* A setuid(2) from 0 cleared them; where the id was the user's before, nothing has. */
+	/* A setuid(2) from 0 cleared them, as that of a login program does; where the id was the user's before, nothing
+	 * has. */
 	*step = "capabilities";
-	int r = cloister_set_capabilities(session->capabilities, session->capabilities != 0 && !is_own_root(session));
+	int r = cloister_set_capabilities(is_own_root(session) ? session->capabilities : 0, false);
 	if (r < 0)
 		return r;
 	struct cloister_privileges now;

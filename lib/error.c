@@ -7,16 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A newline or an escape sequence in a path would forge a log line or reach an administrator's terminal. */
-static void replace_control_characters(char *text)
-{
-	for (; *text != '\0'; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c < 0x20 || c == 0x7f)
-			*text = '?';
-	}
-}
+#include "cloister/printable.h"
 
 static void copy_cut(char *to, size_t size, const char *from)
 {
@@ -24,7 +15,8 @@ static void copy_cut(char *to, size_t size, const char *from)
 
 	memcpy(to, from, length);
 	to[length] = '\0';
-	replace_control_characters(to);
+	/* A newline or an escape sequence in a path would forge a log line or reach an administrator's terminal. */
+	cloister_make_printable(to);
 }
 
 int cloister_fail(struct cloister_error *err, int code, const char *step, const char *path, const char *format, ...)
@@ -41,7 +33,7 @@ int cloister_fail(struct cloister_error *err, int code, const char *step, const 
 	if (vsnprintf(filled.text, sizeof(filled.text), format, arguments) < 0)
 		filled.text[0] = '\0';
 	va_end(arguments);
-	replace_control_characters(filled.text);
+	cloister_make_printable(filled.text);
 	*err = filled;
 	return -filled.code;
 }
@@ -58,5 +50,7 @@ const char *cloister_error_line(const struct cloister_error *err, char *buffer, 
 	             err->path, description != NULL ? description : "Unknown error",
 	             name != NULL ? name : "unknown") < 0)
 		buffer[0] = '\0';
+	/* Errors come from the sandbox of an import, too, which need not have used the above. */
+	cloister_make_printable(buffer);
 	return buffer;
 }

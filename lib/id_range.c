@@ -54,6 +54,11 @@ int cloister_id_range_find(const struct cloister_policy *policy, const struct cl
 	if (found.count == 0 && privileged)
 		found = (struct cloister_id_range){CLOISTER_ID_BASE_DEFAULT, CLOISTER_ID_BASE_DEFAULT,
 		                                   CLOISTER_ID_COUNT_DEFAULT};
+	if (privileged &&
+	    (account->uid >= CLOISTER_OUTSIDE_ID_BASE || found.uid_base > CLOISTER_OUTSIDE_ID_BASE - found.count))
+		return cloister_fail(err, ERANGE, "ids", NULL,
+		                     "ids of %s are among those from %u on, which no session may have", account->name,
+		                     CLOISTER_OUTSIDE_ID_BASE);
 	*range = found;
 	return 0;
 }

@@ -29,6 +29,7 @@ struct comparison {
 	int upper, lower;
 	struct cloister_overlay_changes *changes;
 	size_t room;
+	size_t paths_size; /* of all paths that are kept */
 	struct pending *pending;
 	size_t n_pending, pending_room;
 };
@@ -81,11 +82,26 @@ static char *join(const char *directory, const char *name)
 	return path;
 }
 
+/* Whether there is room for directory/name with what is kept of it beside. */
+static bool has_room(struct comparison *comparison, const char *directory, const char *name)
+{
+	size_t size = strlen(directory) + strlen(name) + 3 + sizeof(struct cloister_overlay_change);
+
+	if (size > CLOISTER_OVERLAY_PATHS_MAX - comparison->paths_size) {
+		comparison->changes->left_out++;
+		return false;
+	}
+	comparison->paths_size += size;
+	return true;
+}
+
 static int add_change(struct comparison *comparison, const struct place *place, const char *name,
                       struct cloister_overlay_change change)
 {
 	struct cloister_overlay_changes *changes = comparison->changes;
 
+	if (!has_room(comparison, place->path, name))
+		return 0;
 	if (changes->n == comparison->room) {
 		size_t room = comparison->room * 2 + 64;
 		struct cloister_overlay_change *items = reallocarray(changes->items, room, sizeof(*items));
@@ -108,6 +124,8 @@ static int add_pending(struct comparison *comparison, const char *directory, con
 		comparison->changes->too_deep++;
 		return 0;
 	}
+	if (!has_room(comparison, directory, name))
+		return 0;
 	if (comparison->n_pending == comparison->pending_room) {
 		size_t room = comparison->pending_room * 2 + 64;
 		struct pending *pending = reallocarray(comparison->pending, room, sizeof(*pending));

@@ -190,9 +190,9 @@ static int set_id_range(struct cloister_policy *policy, const char *value)
 	if (value[length] != ':' || cloister_number_parse(value, length, &start) < 0 ||
 	    cloister_number_parse(value + length + 1, strlen(value + length + 1), &count) < 0)
 		return -EINVAL;
-	/* The ids of real users must not be reachable by a shift, and 4294967295 is no id. */
+	/* The ids of real users must not be reachable by a shift, nor those that stay outside. */
 	if (start < CLOISTER_ID_COUNT_DEFAULT || count < CLOISTER_ID_COUNT_DEFAULT || count > UINT32_MAX ||
-	    start + count > UINT32_MAX)
+	    start + count > CLOISTER_OUTSIDE_ID_BASE)
 		return -EINVAL;
 	policy->id_base = (uint32_t)start;
 	policy->id_count = (uint32_t)count;

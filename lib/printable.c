@@ -2,6 +2,8 @@
 /* What may be shown. */
 #include "cloister/printable.h"
 
+#include <string.h>
+
 size_t cloister_utf8_decode(const char *text, uint32_t *code)
 {
 	const unsigned char *bytes = (const unsigned char *)text;
@@ -29,4 +31,16 @@ bool cloister_is_printable(uint32_t code)
 {
 	return code >= 0x20 && !(code >= 0x7f && code < 0xa0) && !(code >= 0x200b && code <= 0x200f) &&
 	       !(code >= 0x2028 && code <= 0x202e) && !(code >= 0x2066 && code <= 0x2069) && code != 0xfeff;
+}
+
+void cloister_make_printable(char *text)
+{
+	while (*text != '\0') {
+		uint32_t code = 0;
+		size_t length = cloister_utf8_decode(text, &code);
+
+		if (length == 0 || !cloister_is_printable(code))
+			memset(text, '?', length > 0 ? length : 1);
+		text += length > 0 ? length : 1;
+	}
 }

@@ -111,9 +111,9 @@ int cloister_pty_open(int devpts, const struct cloister_plan *plan, struct clois
 }
 
 /* The descriptors of the relay: 0 and 1 the outer terminal, 2 nothing, 3 control, 4 master. */
-static void __attribute__((noreturn))
-become_relay(const struct cloister_pty *pty, int control, int init_fd, int null, uid_t id)
+static void __attribute__((noreturn)) become_relay(const struct cloister_pty *pty, int control, int init_fd, int null)
 {
+	const uid_t id = CLOISTER_RELAY_ID;
 	static char name[] = "cloister-relay", yes[] = "1", no[] = "0";
 	char *const argv[] = {name, (pty->fds & 1U) ? yes : no, NULL};
 	char *const environment[] = {NULL};
@@ -133,7 +133,8 @@ become_relay(const struct cloister_pty *pty, int control, int init_fd, int null,
 	}
 	if (close_range(5, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
 		_exit(125);
-	/* Nobody's process, that nobody may trace: what a user types at root's terminal goes through it. */
+	/* Nobody's process: what a user types at root's terminal goes through it. The first that it does is to forbid
+	 * being traced (relay_main), which execve(2) allows again. */
 	if (syscall(SYS_setgroups, 0, NULL) < 0 || syscall(SYS_setresgid, id, id, id) < 0 ||
 	    syscall(SYS_setresuid, id, id, id) < 0 || cloister_set_no_new_privs() < 0)
 		_exit(125);
@@ -141,7 +142,7 @@ become_relay(const struct cloister_pty *pty, int control, int init_fd, int null,
 	_exit(125);
 }
 
-int cloister_pty_relay(struct cloister_pty *pty, const char *init_path, uid_t unprivileged, struct cloister_error *err)
+int cloister_pty_relay(struct cloister_pty *pty, const char *init_path, struct cloister_error *err)
 {
 	int pair[2];
 	struct clone_args args = {.exit_signal = 0};
@@ -154,7 +155,7 @@ int cloister_pty_relay(struct cloister_pty *pty, const char *init_path, uid_t un
 		return cloister_fail(err, errno, "relay", NULL, "no descriptors");
 	long pid = syscall(SYS_clone3, &args, sizeof(args));
 	if (pid == 0)
-		become_relay(pty, pair[1], init_fd, null, unprivileged);
+		become_relay(pty, pair[1], init_fd, null);
 	int code = errno;
 	close(pair[1]);
 	if (pid < 0) {

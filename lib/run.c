@@ -179,17 +179,14 @@ static int start(const struct cloister_run *run, struct run_state *state, struct
 		if (r < 0)
 			return r;
 	}
-	if (!run->plan->privileged)
+	if (!run->plan->privileged && run->live == NULL)
 		return cloister_session_start(run->plan, &options, &state->session, err);
 	if (run->live == NULL)
 		r = cloister_session_start_registered(run->plan, run->init_path, devpts, &state->session, err);
 	if (r == 0 && run->live == NULL)
 		r = cloister_registry_add_login(state->session->id, &state->login, err);
 	if (r == 0 && state->pty.number >= 0)
-		r = cloister_pty_relay(&state->pty, run->init_path,
-		                       state->session->shifted_root != UINT32_MAX ? state->session->shifted_root
-		                                                                  : CLOISTER_ID_BASE_DEFAULT,
-		                       err);
+		r = cloister_pty_relay(&state->pty, run->init_path, err);
 	return r;
 }
 

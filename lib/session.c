@@ -306,7 +306,6 @@ struct cloister_session *cloister_session_new(const struct cloister_plan *plan, 
 	                                     .root_inside = plan->root_inside,
 	                                     .uid = plan->inside_uid,
 	                                     .gid = plan->inside_gid,
-	                                     .shifted_root = cloister_id_map_outside(&plan->uid_map, 0),
 	                                     .privileged = plan->privileged,
 	                                     .no_new_privs = plan->no_new_privs,
 	                                     .shared = plan->shared};
@@ -362,7 +361,8 @@ bool cloister_session_reap(struct cloister_session *session, int milliseconds)
 		return true;
 	if (milliseconds > 0)
 		poll(&poller, 1, milliseconds);
-	if (waitid(P_PIDFD, (id_t)session->pidfd, &info, WEXITED | WNOHANG) < 0)
+	/* __WALL: one that could not be executed has the exit signal of who made it, none. */
+	if (waitid(P_PIDFD, (id_t)session->pidfd, &info, WEXITED | WNOHANG | __WALL) < 0)
 		/* The login program's own wait(2) got it. */
 		session->init = errno == ECHILD ? 0 : session->init;
 	else if (info.si_pid != 0)

@@ -7,6 +7,7 @@
 #include <linux/openat2.h>
 #include <linux/sched.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -19,6 +20,7 @@
 #include "cloister/descriptor.h"
 #include "cloister/mounts.h"
 #include "cloister/path.h"
+#include "held_signals.h"
 #include "registry_entries.h"
 
 /*
@@ -45,18 +47,25 @@ static int open_mount(int pidfd, const char *path, const char *step, struct cloi
 	int pair[2];
 	/* No exit signal: the login program must not hear of this child, nor reap it. */
 	struct clone_args args = {.exit_signal = 0};
+	sigset_t before;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return cloister_fail(err, errno, step, NULL, "no socketpair");
 	int _cleanup_close_ ours = pair[0];
 	int _cleanup_close_ theirs = pair[1];
+	/* A handler of the login program's must not run in the child. */
+	int r = cloister_signals_hold(&before);
+	if (r < 0)
+		return cloister_fail(err, -r, step, NULL, "cannot hold signals back");
 	long pid = syscall(SYS_clone3, &args, sizeof(args));
 	if (pid == 0)
 		fetch_mount(pidfd, path, theirs);
+	int code = errno;
+	r = cloister_signals_release(&before);
 	if (pid < 0)
-		return cloister_fail(err, errno, step, NULL, "cannot make a child");
+		return cloister_fail(err, code, step, NULL, "cannot make a child");
 	close(TAKE_FD(theirs));
-	int fd = cloister_descriptor_receive(ours);
+	int fd = r < 0 ? r : cloister_descriptor_receive(ours);
 	while (waitpid((pid_t)pid, NULL, __WALL) < 0 && errno == EINTR)
 		;
 	return fd < 0 ? cloister_fail(err, -fd, step, NULL, "cannot share the mount of a live session") : fd;

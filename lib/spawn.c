@@ -177,15 +177,12 @@ static void make_child_as_owner(struct child *child)
 		prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 }
 
-/*
- * A number of the unprivileged range that nobody is outside of sessions: one of the user's own, as far as there are
- * enough. Not the first one, as which the relay and pasta run, and not one that the map gives the user.
- */
+/* In no map: an id that root inside may give a file of his would be anybody's on the host (set-user-ID). */
 static uid_t owner_of(const struct cloister_plan *plan)
 {
 	if (!(plan->namespaces & CLONE_NEWUSER))
 		return geteuid();
-	return cloister_id_map_outside(&plan->uid_map, 0) + 1 + (plan->uid + 65534U) % 65535U;
+	return CLOISTER_OUTSIDE_ID_BASE + plan->uid % CLOISTER_OWNER_ID_COUNT;
 }
 
 /*

@@ -131,10 +131,7 @@ int cloister_open_start(pam_handle_t *pamh, const struct cloister_plan *plan, co
 		r = cloister_registry_add_login(open->session->id, login, err);
 	/* In the login process's own pid namespace: it has nothing to do with the session's processes. */
 	if (r == 0 && open->pty.number >= 0)
-		r = cloister_pty_relay(&open->pty, init_path,
-		                       open->session->shifted_root != UINT32_MAX ? open->session->shifted_root
-		                                                                 : CLOISTER_ID_BASE_DEFAULT,
-		                       err);
+		r = cloister_pty_relay(&open->pty, init_path, err);
 	if (r == 0)
 		r = prepare_entry(pamh, plan, open, err);
 	if (r == 0 && !program->moves)

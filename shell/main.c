@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
@@ -142,7 +143,6 @@ static int run_session(char **argv, int *status, struct cloister_audit *audit, s
 	                           .init_path = init_path,
 	                           .program = plan->shell,
 	                           .argv = argv[0] != NULL ? argv : fallback,
-	                           .environment = environ,
 	                           .service = login.service,
 	                           .tell = tell};
 	snprintf(name, sizeof(name), "%s%.*s", argv[0] != NULL && argv[0][0] == '-' ? "-" : "", NAME_MAX,
@@ -157,6 +157,8 @@ static int run_session(char **argv, int *status, struct cloister_audit *audit, s
 		setenv("XDG_RUNTIME_DIR", cloister_plan_runtime_directory(plan), 1);
 	else
 		unsetenv("XDG_RUNTIME_DIR");
+	/* setenv(3) moves it for a new variable. */
+	run.environment = environ;
 	return cloister_run(&run, status, err);
 }
 
@@ -185,6 +187,8 @@ int main(int argc, char **argv)
 		puts("cloister-sh " CLOISTER_VERSION);
 		return 0;
 	}
+	/* Whoever ignores it passes that on, and then nobody is waited for (wait(2)). */
+	signal(SIGCHLD, SIG_DFL);
 	cloister_launcher_clean_environment(environ);
 	if (cloister_launcher_inside(&inside)) {
 		cloister_launcher_exec(&inside, argv, environ, &err);

@@ -39,7 +39,13 @@ struct cloister_overlay_changes {
 	struct cloister_overlay_change *items; /* by path, in the order of strcmp(3) */
 	size_t n;
 	size_t too_deep; /* directories that no path can reach (PATH_MAX); what is in them is not listed */
+	size_t left_out; /* changes, and directories that were not looked into, when the paths had taken all their
+	                    memory */
 };
+
+/* In bytes: what all paths of a comparison may take. A user makes a million links to one file, each with a path of four
+ * thousand bytes, for little disk. */
+#define CLOISTER_OVERLAY_PATHS_MAX (64UL << 20)
 
 /*
  * Compares the plan's upper directory with its rootfs, without mounting them. A directory that is in both counts as

@@ -32,6 +32,14 @@ enum cloister_entry_kind { CLOISTER_ENTRY_AUTO, CLOISTER_ENTRY_CHILD, CLOISTER_E
  */
 #define CLOISTER_ID_BASE_DEFAULT  1879048192U
 #define CLOISTER_ID_COUNT_DEFAULT 65536U
+/*
+ * Ids of the host that no session has inside, whatever its range, and so no file: the owners of sessions' user
+ * namespaces, one for a uid as far as there are enough, and the relay. Whoever had the first would have every
+ * capability in the session, and could trace its init; whoever had the second could reach for what root types.
+ */
+#define CLOISTER_OUTSIDE_ID_BASE 4294901760U
+#define CLOISTER_OWNER_ID_COUNT  65000U
+#define CLOISTER_RELAY_ID        (CLOISTER_OUTSIDE_ID_BASE + CLOISTER_OWNER_ID_COUNT)
 
 struct cloister_bind {
 	char *source;

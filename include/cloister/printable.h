@@ -14,4 +14,7 @@ size_t cloister_utf8_decode(const char *text, uint32_t *code);
  * of writing, behind which a name looks like another. */
 bool cloister_is_printable(uint32_t code);
 
+/* Puts a "?" in the place of each byte that is not of a printable UTF-8 sequence. */
+void cloister_make_printable(char *text);
+
 #endif

@@ -31,7 +31,6 @@ struct cloister_session {
 	uint32_t uid, gid; /* the user's in the session's user namespace */
 	gid_t *groups;     /* the user's, as numbers inside */
 	size_t n_groups;
-	uint32_t shifted_root; /* the host id behind uid 0 inside; UINT32_MAX: not mapped */
 	bool privileged;
 	bool no_new_privs;
 	char image[192]; /* the registry's lines about the image whose mount init holds; "": it holds none */

@@ -70,8 +70,8 @@ int cloister_terminal_allocated(char *path, size_t size);
 /* Allocates a pty of devpts, a mount, for the user. */
 int cloister_pty_open(int devpts, const struct cloister_plan *plan, struct cloister_pty *pty,
                       struct cloister_error *err);
-/* Starts the relay as the unprivileged id, in the caller's process group. */
-int cloister_pty_relay(struct cloister_pty *pty, const char *init_path, uid_t unprivileged, struct cloister_error *err);
+/* Starts the relay as CLOISTER_RELAY_ID, in the caller's process group. */
+int cloister_pty_relay(struct cloister_pty *pty, const char *init_path, struct cloister_error *err);
 /* Lets the relay finish what the pty still holds (at most 3 s) and releases everything. */
 void cloister_pty_close(struct cloister_pty *pty);
 

@@ -111,6 +111,8 @@ def hostile(kind):
         "root-file": [member("./", data=b"x", pax={"path": "."})],
         "root-mode": [directory(".", mode=0o777, uid=1000, gid=1000)],
         "root-link": [symlink(".", canary)],
+        "implied": [member("%d/" % i + "d/" * 100 + "f") for i in range(20)],
+        "controls-of-8-bits": [hardlink("here\x9b2J\x9d0;forged\x9c", "missing")],
         "many": [member("f%d" % i) for i in range(2000)],
         "replaced": [directory("d"), member("d/below", data=b"x"), member("d", data=b"file now")],
         "magic-link": [symlink("self", "/proc/self/fd/3"), member("self/file", data=b"x")],

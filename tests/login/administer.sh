@@ -241,6 +241,34 @@ test_ambiguous_user_is_refused_with_a_list() {
 }
 
 # Enter does not keep a session alive.
+# A group of the user's since the session began, with a number that its map does not know.
+test_enter_with_a_group_that_is_new() {
+	hold iris 986
+	groupadd -g 70001 late
+	usermod -aG late iris
+	want "groups" "$(id -g iris)" "$("$CLOISTER" enter iris -- id -G)"
+	kill "$CLIENT"
+	groupdel late
+}
+
+# More sessions than a process may have descriptors by default; and whoever ignores SIGCHLD.
+test_many_sessions_and_an_ignored_signal() {
+	local i
+	for i in $(seq 25); do
+		"$CLOISTER" run --config "$HOST_CONF" --user iris -- sleep 987 &
+	done
+	eventually 30 sh -c "[ \"\$(find $REGISTRY -name 'iris-*' | wc -l)\" = 25 ]" || fail "$(session_of iris | wc -l) sessions"
+	want "listed" 25 "$(bash -c "ulimit -n 20; exec '$CLOISTER' ls" | grep -c '^iris')"
+	want "ended" 0 "$(status bash -c "ulimit -Sn 20; exec '$CLOISTER' kill iris")"
+	want "all of them" "" "$(session_of iris)"
+	want "a status" 7 "$(python3 -c '
+import os, signal, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+pid = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
+while True: os.wait()' "$CLOISTER" run --config "$HOST_CONF" --user iris -- sh -c 'echo 7' 2>/dev/null)"
+	wait
+}
+
 test_session_ends_under_enter() {
 	snapshot_before
 	hold iris 981

@@ -152,6 +152,12 @@ test_names_and_nesting() {
 	refused deep-by-symlink 'below the root'
 }
 
+# U+009B is CSI to a terminal.
+test_messages_hold_no_commands() {
+	refused controls-of-8-bits 'here\?\?2J'
+	want_no_match "a control" $'\xc2[\x80-\x9f]' "$OUT"
+}
+
 test_sizes() {
 	refused sparse 'larger than --max-size allows'
 	harmless sparse-small
@@ -161,6 +167,10 @@ test_sizes() {
 	refused sparse-small 'larger than --max-size allows' --max-size 1000000000
 	refused many 'more files than --max-files allows' --max-files 2000
 	harmless many --max-files 2001
+	image rm bad
+	# Directories that no member names.
+	refused implied 'more files than --max-files allows' --max-files 2000
+	harmless implied --max-files 2100
 	image rm bad
 	refused bomb-file 'larger than --max-size allows' --max-size 100000000
 	# Contents that are never written, and what follows the end, are bytes to be decompressed all the same.

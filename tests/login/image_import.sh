@@ -301,6 +301,10 @@ assert one["left_out"]["device_nodes"] == 0 and one["imported"].startswith("20")
 	want "record's mode" "600 0" "$(stat -c '%a %u' "$IMAGES/one/image.json")"
 	image rm one
 	want "gone" "two" "$(ls -A "$IMAGES")"
+	# The name of what is in an image's directory.
+	image import /tmp/archive.tar rootfs >/dev/null
+	image rm rootfs
+	want "gone" "two" "$(ls -A "$IMAGES")"
 }
 
 test_users_of_the_host_do_not_reach_it() {

@@ -23,6 +23,18 @@ inside() {
 	[ "$(readlink /proc/1/ns/mnt)" != "$1" ] && grep -q '^mnt:' <<<"$1"
 }
 
+# A drop-in that is listed and cannot be found: without it the rest would be another policy.
+test_a_drop_in_that_leads_nowhere() {
+	without_pam
+	mkdir -p "$HOST_CONF.d"
+	ln -s nowhere "$HOST_CONF.d/50-site.conf"
+	want_match "refused" 'could not be started: configuration: .*50-site.conf' "$(on iris echo in 2>&1 || true)"
+	rm "$HOST_CONF.d/50-site.conf"
+	want "control" in "$(on iris echo in)"
+	# A directory of its own that sshd has not named.
+	want "runtime directory" "/run/user/$(id -u iris)" "$(on iris 'echo $XDG_RUNTIME_DIR')"
+}
+
 # table: cloister-sh alone: ssh | contained
 test_ssh_commands() {
 	without_pam

@@ -66,6 +66,31 @@ print(",".join(sorted(e["change"] + " " + e["type"] for e in json.load(open("/tm
 	want "nothing was changed by looking" "$(cloister diff iris)" "$(cloister diff iris)"
 }
 
+# A million names of one file cost a user little, and their paths root much.
+test_diff_has_an_end() {
+	set_rootfs
+	cat >/home/iris/links.py <<-'END'
+		import os
+		os.chdir("/srv")
+		for i in range(15):
+		    os.mkdir("d" * 250)
+		    os.chdir("d" * 250)
+		for i in range(30):
+		    open(f"file{i}", "w").close()
+		    for j in range(1000):
+		        os.link(f"file{i}", f"link-{i}-{j}")
+	END
+	on_to_its_end iris 'true'
+	local upper=$STATE/upper
+	(cd "$upper" && mkdir -p srv && sed "s|/srv|$upper/srv|" /home/iris/links.py | python3)
+	# Of the paths alone 110 MB would be in memory.
+	want "status" 0 "$(status bash -c "ulimit -v 150000; exec '$HOST_BUILD/cloister' diff --config '$HOST_CONF' iris >/tmp/diff 2>/tmp/note")"
+	want_match "a note" 'take more than 64 MiB; [0-9]+ changes and directories are not listed' "$(cat /tmp/note)"
+	[ "$(wc -l </tmp/diff)" -gt 10000 ] || fail "only $(wc -l </tmp/diff) are listed"
+	want_match "check" '^warning: iris has changed more than can be looked at' "$("$HOST_BUILD/cloister" check --config "$HOST_CONF" iris || true)"
+	rm -rf "$upper/srv"
+}
+
 test_diff_over_the_host() {
 	on_to_its_end iris 'echo x >/var/tmp/cloister-diff-test'
 	want "text" "A /var/tmp/cloister-diff-test" "$(cloister diff iris)"

@@ -231,6 +231,18 @@ test_su_window_size_and_flow_control() {
 	done
 }
 
+# What is typed at root's terminal goes through the relay.
+test_nobody_may_trace_the_relay() {
+	local pid
+	in_pty "su iris -c 'sleep 5'" >/dev/null &
+	eventually 10 pgrep -f '^cloister-relay' || fail "no relay"
+	pid=$(pgrep -f '^cloister-relay')
+	want "its id" 4294966760 "$(awk '/^Uid:/ {print $2}' "/proc/$pid/status")"
+	# Root's, where the process is not dumpable (proc(5)).
+	want "not dumpable" 0 "$(stat -c %u "/proc/$pid/environ")"
+	wait
+}
+
 # A program with the terminal as its own, which closes it and goes on: it is not hung up, its status counts, and ^C still
 # reaches it. doas, since su -c has its program without a terminal of its own.
 # table: doas, a program that closes its terminal | goes on; ^C reaches it

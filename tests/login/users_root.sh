@@ -204,6 +204,29 @@ test_nobody_is_root_on_the_host() {
 	want "and of groups" "" "$(awk -v id=5 '$2 <= id && id < $2 + $3' "/proc/$pid/gid_map")"
 }
 
+# Whose capabilities in the session would be all of them: nobody can become that id by a file.
+test_the_owner_has_no_id_inside() {
+	local pid owner kind
+	rooted
+	for kind in root same; do
+		isolate iris "rootfs = $ROOT" "users = $kind"
+		client iris 'echo ready; sleep 100'
+		eventually 10 grep -q ready "$CASE_STATE/client" || fail "no session"
+		pid=$(pgrep -x cloister-init | head -n 1)
+		# NS_GET_OWNER_UID (ioctl_ns(2)).
+		owner=$(python3 -c 'import fcntl, struct, sys
+with open(sys.argv[1]) as file: print(struct.unpack("I", fcntl.ioctl(file, 0xb704, bytes(4)))[0])' "/proc/$pid/ns/user")
+		want "$kind: owner" $((4294901760 + $(id -u iris))) "$owner"
+		want "$kind: inside" "" "$(awk -v id="$owner" '$2 <= id && id < $2 + $3' "/proc/$pid/uid_map")"
+		kill "$CLIENT"
+		all_closed
+	done
+	isolate iris 'id_range = 4294836224:131072'
+	local said
+	said=$("$HOST_BUILD/cloister" check --config "$HOST_CONF" iris || true)
+	want_match "a range that has it" '^error: .*id_range' "$said"
+}
+
 # Two users without a range in /etc/subuid: what one rules the other must not.
 test_ranges_are_the_users_own() {
 	rooted

@@ -79,6 +79,15 @@ check_daemon_reload_keeps_limits() {
 		"$(on root "cd $PLACE/iris-* && cat memory.max pids.max cpu.max" | paste -sd ' ')"
 }
 
+# Who removes cgroups may be stopped while they hold the lock: su(1), by its caller.
+check_logins_do_not_wait_for_a_sweep() {
+	on root 'flock /run/cloister/cgroups sleep 120 >/dev/null 2>&1 & echo $! >/run/holder'
+	! on root 'flock -n /run/cloister/cgroups true' || fail "control: the lock is free"
+	login_works iris || fail "iris, who has limits"
+	on root 'pkill -P $(cat /run/holder) sleep; rm /run/holder'
+	nothing_from_before
+}
+
 check_refused_without_the_unit() {
 	on root systemctl stop cloister-sessions
 	! login_works iris || fail "iris gets in"
