@@ -29,15 +29,6 @@ static bool module_is_there(const char *module)
 	return found;
 }
 
-/* A refusal of the module must be one of the stack. */
-static bool refusal_counts(const struct pam_line *line)
-{
-	if (*line->control == '[')
-		return strstr(line->control, "default=ignore") == NULL && strstr(line->control, "default=ok") == NULL &&
-		       strstr(line->control, "system_err=ignore") == NULL;
-	return strcasecmp(line->control, "required") == 0 || strcasecmp(line->control, "requisite") == 0;
-}
-
 /* The module refuses everybody but root when it does not understand an argument. */
 static const char *unknown_argument(const struct pam_line *line, char word[PAM_STACK_TEXT_MAX])
 {
@@ -63,7 +54,7 @@ static bool line_is_good(const struct pam_stack *stack, struct cli_findings *fin
 		cli_find(findings, CLI_ERROR, "pam", stack->file, "%s: %s is not there: %s", stack->file, line->module,
 		         line->may_be_missing ? "the line begins with \"-\", and logins are not isolated"
 		                              : "nobody can log in");
-	if (!refusal_counts(line))
+	if (!cli_pam_refusal_counts(line))
 		cli_find(findings, CLI_ERROR, "pam", stack->file,
 		         "%s: pam_cloister.so is \"%s\" and must be \"required\": a session that is refused would be "
 		         "one "
@@ -86,6 +77,12 @@ static void check_place(const char *path, const struct pam_stack *stack, struct 
 		cli_find_advice(findings,
 		                "the line of %s belongs after that of pam_cloister.so, or gets another control",
 		                stack->before);
+	}
+	if (*stack->jumper != '\0') {
+		cli_find(findings, CLI_WARNING, "pam", path,
+		         "%s: %s may pass over pam_cloister.so, and those for whom it does are not isolated", path,
+		         stack->jumper);
+		cli_find_advice(findings, "whom to isolate is said in cloister.conf, by user or group");
 	}
 	if (*stack->after != '\0') {
 		cli_find(
@@ -124,8 +121,15 @@ void cli_check_pam(const char *service, bool needed, struct cli_findings *findin
 
 	snprintf(path, sizeof(path), "/etc/pam.d/%s", service);
 	cli_pam_stack_read(service, &stack);
-	if (!stack.exists)
+	if (!stack.exists && !(needed && stack.is_other))
 		return;
+	if (!stack.exists)
+		cli_find(findings, CLI_WARNING, "pam", path, "%s is not there: libpam takes /etc/pam.d/other", path);
+	if (*stack.missing != '\0')
+		cli_find(findings, CLI_ERROR, "pam", path,
+		         "%s includes %s, which is not there or includes itself: "
+		         "everybody is refused",
+		         path, stack.missing);
 	if (*stack.wrong_type != '\0')
 		cli_find(findings, CLI_WARNING, "pam", path,
 		         "%s: pam_cloister.so stands in a line of type %s, where it does nothing: it must be session",
@@ -138,7 +142,7 @@ void cli_check_pam(const char *service, bool needed, struct cli_findings *findin
 	}
 	bool good = line_is_good(&stack, findings);
 	check_place(path, &stack, findings);
-	if (good && *stack.after == '\0' && *stack.before == '\0')
+	if (good && *stack.after == '\0' && *stack.before == '\0' && *stack.jumper == '\0' && *stack.missing == '\0')
 		tell_place(path, &stack, findings);
 }
 

@@ -2,7 +2,9 @@
 /* cloister check: what sshd is configured to do with a user. */
 #include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "cloister/file_transfer.h"
 #include "cloister/namespace_limits.h"
 #include "cloister/sshd_config.h"
 #include "findings.h"
@@ -13,6 +15,29 @@ static bool sshd_says(const struct cloister_account *account, const char *keywor
 
 	return cloister_sshd_value(account->name, NULL, keyword, value, sizeof(value)) == 0 &&
 	       strcmp(value, expected) == 0;
+}
+
+/* Whether sshd starts a program for it, which goes through the login shell. */
+static bool sftp_is_a_program(const struct cloister_account *account)
+{
+	static char shell[] = "sh", option[] = "-c";
+	struct cloister_transfer transfer;
+	char value[1024];
+
+	if (cloister_sshd_value(account->name, NULL, "subsystem", value, sizeof(value)) < 0 ||
+	    strncmp(value, "sftp ", 5) != 0)
+		return false;
+	return cloister_transfer_parse((char *const[]){shell, option, value + 5, NULL}, &transfer) == 0;
+}
+
+/* Where it is on this machine. */
+static const char *sftp_server(void)
+{
+	for (size_t i = 0; cloister_sftp_servers[i] != NULL; i++) {
+		if (access(cloister_sftp_servers[i], X_OK) == 0)
+			return cloister_sftp_servers[i];
+	}
+	return cloister_sftp_servers[0];
 }
 
 /* What a login shell alone cannot contain: it is never asked for a forward or for internal-sftp. */
@@ -27,7 +52,7 @@ static void check_login_shell(const struct cloister_account *account, struct cli
 		cli_find(findings, CLI_WARNING, "shell", account->shell,
 		         "the login shell of %s is cloister-sh, which works as the user: %s", account->name, limit);
 	/* What sshd cannot be asked counts as open. */
-	bool sftp_closed = sshd_says(account, "subsystem", "sftp /usr/lib/openssh/sftp-server");
+	bool sftp_closed = sftp_is_a_program(account);
 	bool forwards_closed = sshd_says(account, "disableforwarding", "yes");
 	if (sftp_closed && forwards_closed) {
 		cli_find(findings, CLI_OK, "sshd", NULL,
@@ -40,7 +65,7 @@ static void check_login_shell(const struct cloister_account *account, struct cli
 	         "%s%s%s, outside of any session. In sshd_config:",
 	         account->name, sftp_closed ? "" : "internal-sftp", sftp_closed || forwards_closed ? "" : " and ",
 	         forwards_closed ? "" : "forwards (-L, -R, -D, -A, -X)");
-	cli_find_advice(findings, "%s%s%s%s", sftp_closed ? "" : "Subsystem sftp /usr/lib/openssh/sftp-server",
+	cli_find_advice(findings, "%s%s%s%s%s", sftp_closed ? "" : "Subsystem sftp ", sftp_closed ? "" : sftp_server(),
 	                forwards_closed ? ""
 	                : sftp_closed   ? "Match User "
 	                                : "\nMatch User ",

@@ -111,6 +111,7 @@ static void start_session(struct doctor *doctor, const char *user)
 		r = cli_run_command(&(struct cloister_run){.plan = subject.plan,
 		                                           .account = subject.account,
 		                                           .init_path = subject.init_path,
+		                                           .limit = (unsigned)subject.plan->timeout,
 		                                           .service = "cloister doctor"},
 		                    argv, &status, &err);
 	if (r < 0)
@@ -149,6 +150,10 @@ int cli_doctor(int argc, char **argv)
 	if (doctor.list != NULL) {
 		puts(json_object_to_json_string_ext(doctor.list, JSON_C_TO_STRING_PRETTY));
 		json_object_put(doctor.list);
+	}
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		fputs("cloister: doctor: cannot print\n", stderr);
+		return CLI_FAILED;
 	}
 	return doctor.missing ? 1 : 0;
 }

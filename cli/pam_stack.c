@@ -56,10 +56,73 @@ static bool is_ours(const struct pam_line *line)
 	return strcmp(slash != NULL ? slash + 1 : line->module, MODULE) == 0;
 }
 
+/* The next VALUE=ACTION of a control in brackets, which may have blanks around "=" (pam.conf(5)). */
+static const char *take_action(const char *at, char *value, char *action, size_t size)
+{
+	static const char blanks[] = "[ \t";
+	size_t length;
+
+	at += strspn(at, blanks);
+	length = strcspn(at, "= \t]");
+	snprintf(value, size, "%.*s", (int)length, at);
+	at += length;
+	at += strspn(at, blanks);
+	if (*value == '\0' || *at != '=')
+		return NULL;
+	at++;
+	at += strspn(at, blanks);
+	length = strcspn(at, " \t]");
+	snprintf(action, size, "%.*s", (int)length, at);
+	return at + length;
+}
+
+bool cli_pam_refusal_counts(const struct pam_line *line)
+{
+	char value[32], action[32], of_default[32] = "ignore", of_ours[32] = "";
+	const char *at = line->control;
+
+	if (*at != '[')
+		return strcasecmp(at, "required") == 0 || strcasecmp(at, "requisite") == 0;
+	while ((at = take_action(at, value, action, sizeof(value))) != NULL) {
+		if (strcasecmp(value, "default") == 0)
+			snprintf(of_default, sizeof(of_default), "%s", action);
+		else if (strcasecmp(value, "system_err") == 0)
+			snprintf(of_ours, sizeof(of_ours), "%s", action);
+	}
+	const char *counts = *of_ours != '\0' ? of_ours : of_default;
+	return strcasecmp(counts, "bad") == 0 || strcasecmp(counts, "die") == 0;
+}
+
 /* What comes after it is not asked when it succeeds. */
 static bool ends_the_stack(const struct pam_line *line)
 {
-	return strcasecmp(line->control, "sufficient") == 0 || strstr(line->control, "success=done") != NULL;
+	char value[32], action[32];
+	const char *at = line->control;
+
+	if (*at != '[')
+		return strcasecmp(at, "sufficient") == 0;
+	while ((at = take_action(at, value, action, sizeof(value))) != NULL) {
+		if (strcasecmp(action, "done") == 0)
+			return true;
+	}
+	return false;
+}
+
+/* How many of the lines after it may be passed over. */
+static unsigned long jump_of(const struct pam_line *line)
+{
+	char value[32], action[32];
+	const char *at = line->control;
+	unsigned long furthest = 0;
+
+	if (*at != '[')
+		return 0;
+	while ((at = take_action(at, value, action, sizeof(value))) != NULL) {
+		unsigned long jump = strtoul(action, NULL, 10);
+
+		furthest = jump > furthest ? jump : furthest;
+	}
+	return furthest;
 }
 
 static void keep(char to[PAM_STACK_TEXT_MAX], const char *from)
@@ -102,13 +165,24 @@ static void add_line(const struct pam_line *line, const char *file, struct pam_s
 	} else if (is_ours(line) && stack->found) {
 		stack->twice = true;
 	} else if (is_ours(line)) {
+		if (stack->passed_over == 0)
+			*stack->jumper = '\0';
 		stack->found = true;
 		stack->line = *line;
 		keep(stack->file, file);
 	} else if (session && stack->found) {
 		add_follower(line, stack);
-	} else if (session && ends_the_stack(line)) {
-		keep(stack->before, line->module);
+	} else if (session) {
+		unsigned long jump = jump_of(line);
+
+		if (ends_the_stack(line))
+			keep(stack->before, line->module);
+		if (stack->passed_over > 0)
+			stack->passed_over--;
+		if (jump > stack->passed_over) {
+			stack->passed_over = jump;
+			keep(stack->jumper, line->module);
+		}
 	}
 }
 
@@ -128,27 +202,40 @@ static FILE *open_service(const char *name, char *path, size_t size)
 	return file;
 }
 
-/* A line that ends in a backslash goes on in the next one. */
-static ssize_t read_line(FILE *file, char **text, size_t *room)
+/* Up to a comment, and without blanks at its end. True: a backslash was there, which is a blank now. */
+static bool goes_on(char *line)
 {
-	char _cleanup_free_ *more = NULL;
-	size_t more_room = 0;
-	ssize_t n = getline(text, room, file);
+	size_t length = strcspn(line, "#\n");
 
-	while (n >= 2 && strcmp(*text + n - 2, "\\\n") == 0) {
-		ssize_t added = getline(&more, &more_room, file);
+	while (length > 0 && strchr(WHITESPACE, line[length - 1]) != NULL)
+		length--;
+	line[length] = '\0';
+	if (length == 0 || line[length - 1] != '\\')
+		return false;
+	line[length - 1] = ' ';
+	return true;
+}
 
-		if (added < 0)
-			return n;
-		char *joined = realloc(*text, (size_t)(n + added) + 1);
-		if (joined == NULL)
-			return -1;
+/* A line, with those that it goes on in, as libpam puts them together. */
+static bool read_line(FILE *file, char **text)
+{
+	char _cleanup_free_ *line = NULL;
+	size_t room = 0;
+	bool more = true, any = false;
+
+	free(*text);
+	*text = strdup("");
+	while (more && *text != NULL && getline(&line, &room, file) > 0) {
+		char *joined = NULL;
+
+		any = true;
+		more = goes_on(line);
+		if (asprintf(&joined, "%s%s", *text, line) < 0)
+			return false;
+		free(*text);
 		*text = joined;
-		*room = (size_t)(n + added) + 1;
-		memcpy(joined + n - 2, more, (size_t)added + 1);
-		n += added - 2;
 	}
-	return n;
+	return any && *text != NULL;
 }
 
 /* Only what is included for sessions, or as a whole. */
@@ -164,20 +251,21 @@ static bool read_file(const char *name, bool only_session, unsigned depth, struc
 {
 	char path[PAM_STACK_TEXT_MAX];
 	char _cleanup_free_ *text = NULL;
-	size_t room = 0;
 	FILE _cleanup_fclose_ *file = depth < DEPTH_MAX ? open_service(name, path, sizeof(path)) : NULL;
 
 	if (file == NULL)
 		return false;
-	while (read_line(file, &text, &room) > 0) {
+	while (read_line(file, &text)) {
 		struct pam_line line;
 
 		if (!cli_pam_line_parse(text, &line))
 			continue;
-		if (includes(&line))
-			read_file(line.module, only_session || *line.type != '@', depth + 1, stack);
-		else if (!only_session || strcasecmp(line.type, "session") == 0)
+		if (includes(&line)) {
+			if (!read_file(line.module, only_session || *line.type != '@', depth + 1, stack))
+				keep(stack->missing, line.module);
+		} else if (!only_session || strcasecmp(line.type, "session") == 0) {
 			add_line(&line, path, stack);
+		}
 	}
 	return true;
 }
@@ -186,4 +274,6 @@ void cli_pam_stack_read(const char *service, struct pam_stack *stack)
 {
 	*stack = (struct pam_stack){.exists = false};
 	stack->exists = read_file(service, false, 0, stack);
+	if (!stack->exists)
+		stack->is_other = read_file("other", false, 0, stack);
 }

@@ -168,7 +168,10 @@ int main(int argc, char **argv)
 		usage_error(first < argc ? "not understood" : "import, ls or rm?");
 		return FAILED;
 	}
-	if (verb->function(argv + first + 1, &options, &err) >= 0)
+	int r = verb->function(argv + first + 1, &options, &err);
+	if (r >= 0 && (fflush(stdout) != 0 || ferror(stdout)))
+		r = cloister_fail(&err, EIO, "image", NULL, "cannot print");
+	if (r >= 0)
 		return 0;
 	fprintf(stderr, "cloister: %s\n", cloister_error_line(&err, line, sizeof(line)));
 	return FAILED;

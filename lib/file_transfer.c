@@ -8,13 +8,14 @@
 #include <string.h>
 
 /* Where distributions put OpenSSH's: Debian, Fedora, SUSE, Arch, Alpine. */
-static const char *const servers[] = {"/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server",
-                                      "/usr/lib/ssh/sftp-server", "/usr/libexec/sftp-server", "/usr/lib/sftp-server"};
+const char *const cloister_sftp_servers[] = {"/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server",
+                                             "/usr/lib/ssh/sftp-server",     "/usr/libexec/sftp-server",
+                                             "/usr/lib/sftp-server",         NULL};
 
 static bool is_server(const char *path)
 {
-	for (size_t i = 0; i < sizeof(servers) / sizeof(*servers); i++) {
-		if (strcmp(servers[i], path) == 0)
+	for (size_t i = 0; cloister_sftp_servers[i] != NULL; i++) {
+		if (strcmp(cloister_sftp_servers[i], path) == 0)
 			return true;
 	}
 	return false;

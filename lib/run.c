@@ -4,11 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -49,18 +51,26 @@ static void take_foreground(void)
 	signal(SIGTTOU, SIG_DFL);
 }
 
+static bool is_silenced(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	return null >= 0 && dup2(null, 0) == 0 && dup2(null, 1) == 1 && dup2(null, 2) == 2;
+}
+
 static void __attribute__((noreturn)) run_child(const struct cloister_run *run, const struct run_state *state)
 {
 	struct cloister_entry entry = {.session = state->session,
 	                               .login_program = true,
-	                               .terminal_is_anothers = run->plan->terminal == CLOISTER_TERMINAL_RELAY,
+	                               .terminal_is_anothers =
+	                                       run->plan->terminal == CLOISTER_TERMINAL_RELAY || run->limit > 0,
 	                               .pty = state->pty.number,
 	                               .pty_fds = state->pty.number >= 0 ? state->pty.fds : 0};
 	const char *step = "entry";
 
 	if (signal(SIGINT, SIG_DFL) == SIG_ERR || signal(SIGQUIT, SIG_DFL) == SIG_ERR)
 		refuse_entry("signals", errno);
-	if (entry.pty < 0 && isatty(0))
+	if (entry.pty < 0 && run->limit == 0 && isatty(0))
 		take_foreground();
 	int r = cloister_entry_enter(&entry, &step);
 	if (r == 0)
@@ -69,6 +79,8 @@ static void __attribute__((noreturn)) run_child(const struct cloister_run *run, 
 		refuse_entry(step, -r);
 	if (chdir(run->account->home) < 0)
 		(void)!chdir("/");
+	if (run->limit > 0 && !is_silenced())
+		refuse_entry("silence", errno);
 	execvpe(run->program, run->argv, run->environment);
 	char line[512];
 	int n = snprintf(line, sizeof(line), "cloister: %s: %s\n", run->program, strerror(errno));
@@ -93,6 +105,16 @@ static void take_back(pid_t child)
 
 	if (group == child || (group > 0 && kill(-group, 0) < 0 && errno == ESRCH))
 		put_in_foreground(getpgrp());
+}
+
+/* Kills it when it has not ended by itself after so many seconds; 0: never. */
+static void limit_time(pid_t child, unsigned seconds)
+{
+	int _cleanup_close_ pidfd = seconds > 0 ? (int)syscall(SYS_pidfd_open, child, 0) : -1;
+	struct pollfd poller = {.fd = pidfd, .events = POLLIN};
+
+	if (seconds > 0 && (pidfd < 0 || poll(&poller, 1, (int)seconds * 1000) <= 0))
+		kill(child, SIGKILL);
 }
 
 static int wait_for(pid_t child, int *status)
@@ -148,7 +170,10 @@ static int run_and_wait(const struct cloister_run *run, struct run_state *state,
 		run_child(run, state);
 	if (run->plan->privileged && child > 0)
 		tell_start(run, state);
-	r = child < 0 ? -errno : wait_for(child, status);
+	int code = errno;
+	if (child > 0)
+		limit_time(child, run->limit);
+	r = child < 0 ? -code : wait_for(child, status);
 	if (child > 0)
 		take_back(child);
 	sigaction(SIGINT, &interrupt, NULL);
@@ -168,7 +193,7 @@ static int start(const struct cloister_run *run, struct run_state *state, struct
 		return cloister_fail(err, EOPNOTSUPP, "run", NULL,
 		                     "scope = user is for logins by PAM: a session by hand is one of its own");
 	state->session = run->live;
-	if (run->plan->terminal == CLOISTER_TERMINAL_RELAY && cloister_terminal_fds() != 0) {
+	if (run->plan->terminal == CLOISTER_TERMINAL_RELAY && run->limit == 0 && cloister_terminal_fds() != 0) {
 		devpts = run->live != NULL ? cloister_shared_devpts_open(run->live->pidfd, err)
 		                           : cloister_devpts_new(run->plan);
 		if (devpts < 0)

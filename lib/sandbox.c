@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -27,6 +28,8 @@
 #define SANDBOX_NAMESPACES \
 	(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
 #define SETUP_TIMEOUT 30000 /* milliseconds */
+/* To end after it has said that it is done. */
+#define END_MILLISECONDS 10000
 
 static int write_ids(pid_t pid, struct cloister_error *err)
 {
@@ -164,10 +167,14 @@ int cloister_sandbox_start(const struct cloister_sandbox *sandbox, struct cloist
 
 int cloister_sandbox_wait(struct cloister_sandbox_process *process)
 {
+	struct pollfd poller = {.fd = process->pidfd, .events = POLLIN};
 	int status = 0;
 
 	if (process->pid <= 0)
 		return 0;
+	/* It has said that it is done, and is not believed. */
+	if (poll(&poller, 1, END_MILLISECONDS) == 0)
+		syscall(SYS_pidfd_send_signal, process->pidfd, SIGKILL, NULL, 0);
 	while (waitpid(process->pid, &status, 0) < 0 && errno == EINTR)
 		;
 	process->pid = 0;

@@ -7,6 +7,9 @@
 
 #define CLOISTER_TRANSFER_WORDS_MAX 16
 
+/* The paths of OpenSSH's sftp-server(8), as distributions have it; NULL ends them. */
+extern const char *const cloister_sftp_servers[];
+
 /* The words of a command, to be executed without a shell. */
 struct cloister_transfer {
 	char text[512];

@@ -17,6 +17,9 @@ struct cloister_run {
 	const char *program;           /* a path inside, or a name that is looked for in PATH inside */
 	char **argv;
 	char **environment;
+	/* In seconds; then it is killed. With a limit it has /dev/null for standard input, output and error, and no
+	 * terminal: it may be anything of the user's. 0: none. */
+	unsigned limit;
 	const char *service; /* what the registry and the logs call the caller, "cloister run" */
 	/* Told of the start, once it is there, and of the end; NULL: nobody is. */
 	void (*tell)(const struct cloister_audit *audit);

@@ -60,7 +60,8 @@ int cloister_sandbox_start(const struct cloister_sandbox *sandbox, struct cloist
 /* Kills it if it lives still, waits for its end, closes the descriptors. Returns the wait status. */
 int cloister_sandbox_end(struct cloister_sandbox_process *process);
 
-/* Waits until it has ended by itself, and returns the wait status. The descriptors stay open. */
+/* Waits until it has ended by itself, for ten seconds, and kills it then. Returns the wait status. The descriptors stay
+ * open. */
 int cloister_sandbox_wait(struct cloister_sandbox_process *process);
 
 #endif

@@ -29,6 +29,10 @@ on_the_host() {
 	[ "$(on iris readlink /proc/self/ns/mnt)" = "$(readlink /proc/1/ns/mnt)" ]
 }
 
+isolated_there() {
+	grep -q '^mnt:' <<<"$(on iris readlink /proc/self/ns/mnt)" && ! on_the_host
+}
+
 test_control_nothing_is_wrong() {
 	check iris
 	want_match "ok" '^ok: iris is isolated' "$SAID"
@@ -141,7 +145,9 @@ test_pam_line_in_an_included_file() {
 	# One that includes itself.
 	printf '@include common-ours\n' >/etc/pam.d/common-ours
 	sshd_line '@include common-ours'
-	finds 0 '^warning: /etc/pam.d/sshd has no pam_cloister.so line'
+	finds 1 '^warning: /etc/pam.d/sshd has no pam_cloister.so line'
+	want_match "and why" '^error: /etc/pam.d/sshd includes common-ours, which is not there or includes itself' "$SAID"
+	[ "$(status on nora true)" -ne 0 ] || fail "control: nora can"
 	rm /etc/pam.d/common-ours
 }
 
@@ -159,7 +165,8 @@ session optional pam_exec.so /bin/true"
 test_pam_line_is_not_required() {
 	local control
 	isolate iris 'rootfs = /srv/nowhere'
-	for control in optional sufficient '[success=ok default=ignore]'; do
+	for control in optional sufficient '[success=ok default=ignore]' '[success=ok default=done]' '[success=ok default=1]' \
+		'[success=ok system_err=ok default=bad]' '[ success = ok default = ignore ]'; do
 		sshd_line "session $control $MODULE conf=$HOST_CONF"
 		finds 1 'error: .*/etc/pam.d/sshd: pam_cloister.so is ".*" and must be "required"'
 	done
@@ -178,8 +185,37 @@ test_pam_stack_that_ends_before() {
 		finds 0 '^warning: /etc/pam.d/sshd: where pam_permit.so succeeds the stack ends before'
 		on_the_host || fail "isolated"
 	done
-	pam_service sshd 'session [success=1 default=ignore] pam_succeed_if.so user = nora'
+	pam_service sshd 'session [ success = done default=ignore ] pam_permit.so'
+	finds 0 '^warning: /etc/pam.d/sshd: where pam_permit.so succeeds the stack ends before'
+	# Debian's common-session begins with such a jump, which ends before ours.
+	pam_service sshd "$(printf 'session [default=1] pam_permit.so\nsession requisite pam_deny.so')"
 	finds 0 '^ok: /etc/pam.d/sshd has pam_cloister.so$'
+	isolated_there || fail "control: not isolated"
+	pam_service sshd "$(printf 'session [success=2 default=ignore] pam_succeed_if.so quiet user = iris\nsession optional pam_permit.so')"
+	finds 0 '^warning: /etc/pam.d/sshd: pam_succeed_if.so may pass over pam_cloister.so'
+	on_the_host || fail "isolated"
+}
+
+# As libpam puts lines together.
+test_pam_lines_that_go_on() {
+	printf '%s\n' 'auth required pam_permit.so' 'account required pam_unix.so' '# a comment \' \
+		"session [success=ok \\  " "default=bad]\\" "$MODULE conf=$HOST_CONF # ours" >/etc/pam.d/sshd
+	finds 0 '^ok: /etc/pam.d/sshd has pam_cloister.so$'
+	isolated_there || fail "control: not isolated"
+	printf '%s\n' 'auth required pam_permit.so' 'account required pam_unix.so' '# a comment \' \
+		'session sufficient pam_permit.so' "session required $MODULE conf=$HOST_CONF" >/etc/pam.d/sshd
+	finds 0 '^warning: /etc/pam.d/sshd: where pam_permit.so succeeds the stack ends before'
+	on_the_host || fail "control: isolated"
+}
+
+test_pam_files_that_are_missing() {
+	printf '%s\n' 'auth required pam_permit.so' 'account required pam_unix.so' 'session include nowhere' \
+		"session required $MODULE conf=$HOST_CONF" >/etc/pam.d/sshd
+	finds 1 '^error: /etc/pam.d/sshd includes nowhere, which is not there or includes itself: everybody is refused'
+	[ "$(status on nora true)" -ne 0 ] || fail "control: nora can"
+	rm /etc/pam.d/sshd
+	finds 0 '^warning: /etc/pam.d/sshd is not there: libpam takes /etc/pam.d/other'
+	pam_service sshd
 }
 
 test_pam_module_is_not_there() {

@@ -31,6 +31,25 @@ assert all(one["state"] in ("ok", "note", "weaker") for one in found), found'
 	snapshot_same
 }
 
+# /bin/true of a rootfs that is the user's is the user's program.
+test_what_it_starts_is_heard_nowhere() {
+	local root=/opt/rootfs/own out
+	rootfs_make "$root"
+	rm "$root/bin/true"
+	printf '#!/bin/sh\necho forged; echo forged >&2; echo forged >/dev/tty; cat >/tmp/heard; cat /tmp/heard >&2; sleep 1000\n' >"$root/bin/true"
+	chmod 0755 "$root/bin/true"
+	chown -R iris: "$root"
+	isolate iris "rootfs = $root" 'timeout = 3'
+	SECONDS=0
+	out=$(echo secret | "$HOST_BUILD/cloister" doctor iris 2>&1 || true)
+	want_match "it is ended" '^missing: a session of iris: it ended with status 137' "$out"
+	want_no_match "what it says" 'forged|secret' "$out"
+	want_no_match "on a terminal" 'forged' "$(in_pty "'$HOST_BUILD/cloister' doctor iris")"
+	[ "$SECONDS" -lt 30 ] || fail "it took $SECONDS s"
+	want "output that cannot be written" 125 "$(status bash -c "exec '$HOST_BUILD/cloister' doctor --json >/dev/full")"
+	want "of images, too" 125 "$(status bash -c "exec '$HOST_BUILD/cloister' image ls --json >/dev/full")"
+}
+
 test_a_user_sees_what_users_may() {
 	local out
 	out=$(su nora -s /bin/sh -c "$HOST_BUILD/cloister doctor" </dev/null) || fail "$out"
