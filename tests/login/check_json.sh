@@ -98,7 +98,7 @@ test_bytes_that_are_no_text() {
 	isolate iris $'rootfs = /srv/caf\xe9'
 	check iris
 	want "exit status" 1 "$CODE"
-	want "where" "/srv/caf"$'\xef\xbf\xbd' "$(PYTHONIOENCODING=utf-8 document "[f['where'] for f in F if f['user'] == 'iris'][0]")"
+	want "where" "/srv/caf?" "$(PYTHONIOENCODING=utf-8 document "[f['where'] for f in F if f['user'] == 'iris'][0]")"
 }
 
 test_what_is_not_understood_is_no_document() {
