@@ -23,6 +23,9 @@
 #include "held_signals.h"
 #include "registry_entries.h"
 
+/* What takes a millisecond. */
+#define FETCH_SECONDS 20
+
 /*
  * In a child, since a mount namespace is joined for good. It resolves one path there, "/", which is the root mount of
  * that namespace, or "/dev/pts", through no link.
@@ -47,6 +50,7 @@ static int open_mount(int pidfd, const char *path, const char *step, struct cloi
 	int pair[2];
 	/* No exit signal: the login program must not hear of this child, nor reap it. */
 	struct clone_args args = {.exit_signal = 0};
+	const struct timeval limit = {.tv_sec = FETCH_SECONDS};
 	sigset_t before;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
@@ -65,7 +69,12 @@ static int open_mount(int pidfd, const char *path, const char *step, struct cloi
 	if (pid < 0)
 		return cloister_fail(err, code, step, NULL, "cannot make a child");
 	close(TAKE_FD(theirs));
+	if (r == 0 && setsockopt(ours, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0)
+		r = -errno;
 	int fd = r < 0 ? r : cloister_descriptor_receive(ours);
+	/* su(1)'s caller may stop it: it has their real uid. */
+	if (fd < 0)
+		kill((pid_t)pid, SIGKILL);
 	while (waitpid((pid_t)pid, NULL, __WALL) < 0 && errno == EINTR)
 		;
 	return fd < 0 ? cloister_fail(err, -fd, step, NULL, "cannot share the mount of a live session") : fd;
