@@ -198,11 +198,11 @@ test_pam_stack_that_ends_before() {
 
 # As libpam puts lines together.
 test_pam_lines_that_go_on() {
-	printf '%s\n' 'auth required pam_permit.so' 'account required pam_unix.so' '# a comment \' \
+	printf '%s\n' 'auth required pam_permit.so' 'account required pam_unix.so' "# a comment \\" \
 		"session [success=ok \\  " "default=bad]\\" "$MODULE conf=$HOST_CONF # ours" >/etc/pam.d/sshd
 	finds 0 '^ok: /etc/pam.d/sshd has pam_cloister.so$'
 	isolated_there || fail "control: not isolated"
-	printf '%s\n' 'auth required pam_permit.so' 'account required pam_unix.so' '# a comment \' \
+	printf '%s\n' 'auth required pam_permit.so' 'account required pam_unix.so' "# a comment \\" \
 		'session sufficient pam_permit.so' "session required $MODULE conf=$HOST_CONF" >/etc/pam.d/sshd
 	finds 0 '^warning: /etc/pam.d/sshd: where pam_permit.so succeeds the stack ends before'
 	on_the_host || fail "control: isolated"
