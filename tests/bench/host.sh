@@ -12,6 +12,8 @@ bench_host() {
 		printf 'bench: cannot make the throw-away host:\n%s\n' "$output" >&2
 		exit 1
 	fi
+	# The results go into the checkout.
+	host_root_is rw
 	cd / || exit 1
 	host_default_configuration
 }
