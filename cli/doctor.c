@@ -111,7 +111,7 @@ static void start_session(struct doctor *doctor, const char *user)
 		r = cli_run_command(&(struct cloister_run){.plan = subject.plan,
 		                                           .account = subject.account,
 		                                           .init_path = subject.init_path,
-		                                           .limit = (unsigned)subject.plan->timeout,
+		                                           .limit = subject.plan->timeout,
 		                                           .service = "cloister doctor"},
 		                    argv, &status, &err);
 	if (r < 0)

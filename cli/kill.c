@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -13,6 +12,7 @@
 #include "cli.h"
 #include "cloister/cgroup.h"
 #include "cloister/cleanup.h"
+#include "cloister/privileges.h"
 #include "sessions.h"
 
 #define WAIT_MILLISECONDS 10000
@@ -57,17 +57,6 @@ static int end(const struct cli_session *session, struct cloister_error *err)
 	return 0;
 }
 
-/* A descriptor for each session of a user, who may have started more than the usual 1,024. No child inherits this. */
-static void allow_descriptors(void)
-{
-	struct rlimit files;
-
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
-}
-
 int cli_kill(int argc, char **argv)
 {
 	struct cli_sessions sessions = {0};
@@ -82,7 +71,9 @@ int cli_kill(int argc, char **argv)
 		fputs(usage, stderr);
 		return CLI_FAILED;
 	}
-	allow_descriptors();
+	/* A descriptor for each session of a user, who may have started more than the usual 1,024. No child inherits
+	 * this. */
+	cloister_raise_descriptor_limit();
 	int r = geteuid() != 0 ? cloister_fail(&err, EPERM, "kill", NULL, "only root may") : 0;
 	if (r == 0)
 		r = cli_sessions_find(argv[1], &sessions, &err);

@@ -261,8 +261,9 @@ static int next_member(struct image_tree *tree, struct archive *tar, struct arch
 	/* A warning is a name that is not UTF-8, or a detail that is not kept anyway. */
 	if (r < ARCHIVE_WARN)
 		return image_archive_fail(tar, "archive", NULL, err);
-	if (++tree->counts.entries + tree->implied > tree->max_entries)
-		return cloister_fail(err, EFBIG, "archive", NULL, "more files than --max-files allows");
+	tree->counts.entries++;
+	if (image_tree_check_entries(tree, err) < 0)
+		return -EFBIG;
 	const char *name = archive_entry_pathname(*entry);
 	if (name == NULL || *name == '\0')
 		return cloister_fail(err, EBADMSG, "entry", NULL, "a member without a name");

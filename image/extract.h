@@ -44,6 +44,9 @@ struct image_tree {
 void image_tree_open(struct image_tree *tree, int root, uint64_t max_bytes, uint64_t max_entries);
 void image_tree_close(struct image_tree *tree);
 
+/* -EFBIG when there are more entries, those implied too, than the tree may have. */
+int image_tree_check_entries(const struct image_tree *tree, struct cloister_error *err);
+
 /*
  * Unpacks every member. layered: names of whiteouts are left out (image_tree_whiteouts has applied them); else they are
  * names like any other.

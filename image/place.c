@@ -25,6 +25,13 @@ void image_tree_close(struct image_tree *tree)
 		close(tree->parent);
 }
 
+int image_tree_check_entries(const struct image_tree *tree, struct cloister_error *err)
+{
+	if (tree->counts.entries + tree->implied <= tree->max_entries)
+		return 0;
+	return cloister_fail(err, EFBIG, "archive", NULL, "more files than --max-files allows");
+}
+
 /* How deep a directory lies: through a symbolic link a short path can lead far down. */
 static int check_depth(int root, int directory)
 {
@@ -48,7 +55,7 @@ static int check_depth(int root, int directory)
 }
 
 /* One at a time, since each counts: a short header can name 250 directories that nothing else in the archive does. */
-static int make_directories(struct image_tree *tree, const char *path)
+static int make_directories(struct image_tree *tree, const char *path, struct cloister_error *err)
 {
 	char way[PATH_MAX];
 	int _cleanup_close_ fd = -1;
@@ -62,7 +69,8 @@ static int make_directories(struct image_tree *tree, const char *path)
 			close(TAKE_FD(fd));
 		fd = cloister_path_open_inside(tree->root, way, O_PATH | O_DIRECTORY);
 		if (fd == -ENOENT) {
-			if (tree->counts.entries + ++tree->implied > tree->max_entries)
+			tree->implied++;
+			if (image_tree_check_entries(tree, err) < 0)
 				return -EFBIG;
 			fd = cloister_path_make_directory(tree->root, way, 0755);
 		}
@@ -76,7 +84,7 @@ static int make_directories(struct image_tree *tree, const char *path)
  * Links in the names of directories are followed, as in a session (/bin/x where /bin is a link to /usr/bin), but no
  * further than the tree's root. The sandbox has nothing else to offer; this holds without it, too.
  */
-static int open_directory(struct image_tree *tree, const char *path, bool make)
+static int open_directory(struct image_tree *tree, const char *path, bool make, struct cloister_error *err)
 {
 	int root = tree->root;
 
@@ -90,11 +98,11 @@ static int open_directory(struct image_tree *tree, const char *path, bool make)
 		if (through < 0 && !(through == -ENOENT && make))
 			return through;
 		if (through < 0)
-			through = make_directories(tree, path);
+			through = make_directories(tree, path, err);
 		int r = through < 0 ? through : check_depth(root, through);
 		return r < 0 ? r : TAKE_FD(through);
 	}
-	return fd == -ENOENT && make ? make_directories(tree, path) : fd;
+	return fd == -ENOENT && make ? make_directories(tree, path, err) : fd;
 }
 
 int image_tree_parent(struct image_tree *tree, const char *path, bool make, const char **name,
@@ -109,9 +117,9 @@ int image_tree_parent(struct image_tree *tree, const char *path, bool make, cons
 	parent[length] = '\0';
 	if (tree->parent >= 0 && length > 0 && strcmp(parent, tree->parent_path) == 0)
 		return tree->parent;
-	int fd = open_directory(tree, parent, make);
+	int fd = open_directory(tree, parent, make, err);
 	if (fd == -EFBIG)
-		return cloister_fail(err, EFBIG, "archive", NULL, "more files than --max-files allows");
+		return fd;
 	if (fd < 0)
 		return cloister_fail(err, -fd, "entry", path, "its directory cannot be opened below the root");
 	if (tree->parent >= 0)

@@ -9,7 +9,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -17,6 +16,7 @@
 #include "cloister/cleanup.h"
 #include "cloister/clock.h"
 #include "cloister/control.h"
+#include "cloister/privileges.h"
 #include "init.h"
 
 enum { SIGNALS, DOOR, FIRST_LOGIN };
@@ -211,13 +211,9 @@ static void serve(struct watch *watch)
 void cloister_init_watch(int signals, const struct cloister_plan *plan)
 {
 	struct watch watch = {.plan = plan};
-	struct rlimit files;
 
 	/* One for each login of a shared session. */
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
+	cloister_raise_descriptor_limit();
 	if (add(&watch, signals) == 0 && add(&watch, plan->shared ? CLOISTER_DOOR_INNER_FD : -1) == 0 &&
 	    add(&watch, CLOISTER_CONTROL_FD) == 0)
 		serve(&watch);

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "cloister/cleanup.h"
+#include "cloister/lock.h"
 #include "cloister/number.h"
 #include "cloister/path.h"
 #include "registry_entries.h"
@@ -232,23 +233,18 @@ static int write_setting(int cgroup, const struct cloister_cgroup_setting *setti
 	return 0;
 }
 
-/* A lock on root's own directory: flock(2) asks for no right to write, and anybody may open a cgroup. -EAGAIN when it
- * is taken, and stays so for as many milliseconds. */
-static int lock_cgroups(int operation, int milliseconds, struct cloister_error *err)
+/* A lock on root's own directory: flock(2) asks for no right to write, and anybody may open a cgroup. -EWOULDBLOCK when
+ * it is held for as many milliseconds. */
+static int lock_cgroups(int operation, uint64_t milliseconds, struct cloister_error *err)
 {
-	const struct timespec pause = {.tv_nsec = 2 * 1000000L};
 	int _cleanup_close_ fd = cloister_registry_open(LOCKS, 0700, err);
 
 	if (fd < 0)
 		return fd;
-	for (int waited = 0; flock(fd, operation | LOCK_NB) < 0; waited += 2) {
-		if (errno != EINTR && errno != EWOULDBLOCK)
-			return cloister_fail(err, errno, STEP, "/run/cloister/" LOCKS, "cannot lock");
-		if (waited >= milliseconds)
-			return -EAGAIN;
-		nanosleep(&pause, NULL);
-	}
-	return TAKE_FD(fd);
+	int r = cloister_lock_wait(fd, operation, milliseconds);
+	if (r < 0 && r != -EWOULDBLOCK)
+		return cloister_fail(err, -r, STEP, "/run/cloister/" LOCKS, "cannot lock");
+	return r < 0 ? r : TAKE_FD(fd);
 }
 
 int cloister_cgroup_make(const struct cloister_plan *plan, int *lock, struct cloister_error *err)
@@ -265,7 +261,7 @@ int cloister_cgroup_make(const struct cloister_plan *plan, int *lock, struct clo
 	 * login's alone: it is refused.
 	 */
 	int _cleanup_close_ held = lock_cgroups(LOCK_SH, SWEEP_MILLISECONDS, err);
-	if (held < 0 && held != -EAGAIN)
+	if (held < 0 && held != -EWOULDBLOCK)
 		return held;
 	if (mkdirat(place, plan->session_id, 0755) < 0)
 		return cloister_fail(err, errno, STEP, plan->session_id, "cannot make the session's cgroup");

@@ -129,12 +129,12 @@ int cloister_config_load(const char *path, bool trusted, struct cloister_config 
 	if (config == NULL)
 		return cloister_fail(err, ENOMEM, "configuration", main_file, "no memory");
 	int r = load_file(main_file, trusted, config, err);
+	if (r == -ENOENT && lstat(main_file, &st) == 0)
+		return cloister_fail(err, ESTALE, "configuration", main_file, "a link that leads nowhere");
 	if (r == -ENOENT && path == NULL)
 		r = load_file(VENDOR_FILE, trusted, config, err);
 	if (r < 0 && r != -ENOENT)
 		return r;
-	if (r == -ENOENT && lstat(main_file, &st) == 0)
-		return cloister_fail(err, ESTALE, "configuration", main_file, "a link that leads nowhere");
 	int n = load_drop_ins(main_file, trusted, config, err);
 	if (n < 0)
 		return n;

@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,8 +39,7 @@ static int write_all(int fd, const char *text, size_t length)
 /* The descriptor of the new file. */
 static int write_file(int root, const char *path, const char *text, size_t length)
 {
-	int _cleanup_close_ fd = cloister_openat2(root, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644,
-	                                          RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+	int _cleanup_close_ fd = cloister_path_create_file(root, path);
 
 	if (fd < 0)
 		return fd;

@@ -8,9 +8,9 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <time.h>
 
 #include "cloister/cleanup.h"
+#include "cloister/lock.h"
 #include "cloister/path.h"
 #include "cloister/source.h"
 #include "host_child.h"
@@ -90,17 +90,12 @@ static int make_and_open(const void *argument, struct cloister_error *err)
 /* Two first logins at once make one home. The directory is root's, so no user can hold the lock. */
 static int lock(const struct request *request, struct cloister_error *err)
 {
-	const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
+	int r = cloister_lock_wait(request->state, LOCK_EX, UINT64_C(1000) * request->plan->timeout);
 
-	for (uint32_t tries = 0; flock(request->state, LOCK_EX | LOCK_NB) < 0; tries++) {
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return cloister_fail(err, errno, "home", request->row->data, "cannot lock");
-		if (tries >= request->plan->timeout * 100)
-			return cloister_fail(err, ETIMEDOUT, "home", request->row->data,
-			                     "another login of the user is making the home");
-		nanosleep(&pause, NULL);
-	}
-	return 0;
+	if (r == -EWOULDBLOCK)
+		return cloister_fail(err, ETIMEDOUT, "home", request->row->data,
+		                     "another login of the user is making the home");
+	return r < 0 ? cloister_fail(err, -r, "home", request->row->data, "cannot lock") : 0;
 }
 
 static int open_made(int state)

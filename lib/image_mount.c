@@ -9,11 +9,11 @@
 #include <sys/mount.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
-#include <time.h>
 
 #include "cloister/cleanup.h"
 #include "cloister/control.h"
 #include "cloister/image.h"
+#include "cloister/lock.h"
 #include "cloister/loop_device.h"
 #include "cloister/mounts.h"
 #include "cloister/path.h"
@@ -143,13 +143,11 @@ static int find_held(struct cloister_image *image)
 /* A directory that nobody but root can open, so that nobody else can lock it. */
 static int lock_images(struct cloister_error *err)
 {
-	const struct timespec pause = {.tv_nsec = 5 * 1000 * 1000};
 	int _cleanup_close_ lock = cloister_registry_open("images", 0700, err);
 
 	if (lock < 0)
 		return lock;
-	for (int waited = 0; flock(lock, LOCK_EX | LOCK_NB) < 0 && waited < LOCK_WAIT_MILLIS; waited += 5)
-		nanosleep(&pause, NULL);
+	(void)cloister_lock_wait(lock, LOCK_EX, LOCK_WAIT_MILLIS);
 	return TAKE_FD(lock);
 }
 

@@ -11,6 +11,7 @@
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
+#include "cloister/array.h"
 #include "cloister/cleanup.h"
 #include "cloister/image.h"
 #include "cloister/mounts.h"
@@ -102,15 +103,11 @@ static int add_change(struct comparison *comparison, const struct place *place, 
 
 	if (!has_room(comparison, place->path, name))
 		return 0;
-	if (changes->n == comparison->room) {
-		size_t room = comparison->room * 2 + 64;
-		struct cloister_overlay_change *items = reallocarray(changes->items, room, sizeof(*items));
-
-		if (items == NULL)
-			return -ENOMEM;
-		changes->items = items;
-		comparison->room = room;
-	}
+	struct cloister_overlay_change *items =
+		cloister_array_grow(changes->items, &comparison->room, changes->n, sizeof(*items));
+	if (items == NULL)
+		return -ENOMEM;
+	changes->items = items;
 	if (asprintf(&change.path, "/%s%s%s", place->path, *place->path != '\0' ? "/" : "", name) < 0)
 		return -ENOMEM;
 	changes->items[changes->n++] = change;
@@ -126,15 +123,11 @@ static int add_pending(struct comparison *comparison, const char *directory, con
 	}
 	if (!has_room(comparison, directory, name))
 		return 0;
-	if (comparison->n_pending == comparison->pending_room) {
-		size_t room = comparison->pending_room * 2 + 64;
-		struct pending *pending = reallocarray(comparison->pending, room, sizeof(*pending));
-
-		if (pending == NULL)
-			return -ENOMEM;
-		comparison->pending = pending;
-		comparison->pending_room = room;
-	}
+	struct pending *pending = cloister_array_grow(comparison->pending, &comparison->pending_room,
+	                                              comparison->n_pending, sizeof(*pending));
+	if (pending == NULL)
+		return -ENOMEM;
+	comparison->pending = pending;
 	char *path = join(directory, name);
 	if (path == NULL)
 		return -ENOMEM;

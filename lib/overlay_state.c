@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "cloister/cleanup.h"
+#include "cloister/lock.h"
 #include "cloister/source.h"
 
 int cloister_own_directory(int parent, const char *name, mode_t mode, bool make)
@@ -82,17 +82,12 @@ int cloister_state_find(const char *state, struct cloister_error *err)
 
 int cloister_state_lock(int state, const char *path, unsigned seconds, struct cloister_error *err)
 {
-	const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
+	int r = cloister_lock_wait(state, LOCK_EX, UINT64_C(1000) * seconds);
 
-	for (unsigned tries = 0; flock(state, LOCK_EX | LOCK_NB) < 0; tries++) {
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return cloister_fail(err, errno, "state", path, "cannot lock");
-		if (tries >= seconds * 100)
-			return cloister_fail(err, ETIMEDOUT, "state", path,
-			                     "another login of the user, or cloister reset, holds it");
-		nanosleep(&pause, NULL);
-	}
-	return 0;
+	if (r == -EWOULDBLOCK)
+		return cloister_fail(err, ETIMEDOUT, "state", path,
+		                     "another login of the user, or cloister reset, holds it");
+	return r < 0 ? cloister_fail(err, -r, "state", path, "cannot lock") : 0;
 }
 
 void cloister_state_unlock(int state)

@@ -319,7 +319,7 @@ int cloister_path_make_directory(int root, const char *path, mode_t mode)
 	return fd < 0 ? -errno : fd;
 }
 
-static int create_file(int root, const char *path)
+int cloister_path_create_file(int root, const char *path)
 {
 	return cloister_openat2(root, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644,
 	                        RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
@@ -334,7 +334,7 @@ static int create_file_deep(int root, const char *path)
 	if (copy == NULL)
 		return -ENOMEM;
 	int _cleanup_close_ parent = open_made_parent(root, copy, &name);
-	return parent < 0 ? parent : create_file(root, path);
+	return parent < 0 ? parent : cloister_path_create_file(root, path);
 }
 
 int cloister_path_make_file(int root, const char *path)
@@ -343,7 +343,7 @@ int cloister_path_make_file(int root, const char *path)
 	int _cleanup_close_ fd = cloister_path_open_inside(root, path, O_PATH | O_NOFOLLOW);
 
 	if (fd == -ENOENT)
-		fd = create_file(root, path);
+		fd = cloister_path_create_file(root, path);
 	if (fd == -ENOENT)
 		fd = create_file_deep(root, path);
 	if (fd < 0)

@@ -145,6 +145,16 @@ int cloister_no_core(void)
 	return setrlimit(RLIMIT_CORE, &none) < 0 ? -errno : 0;
 }
 
+void cloister_raise_descriptor_limit(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return;
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
 static uint64_t whole(uint32_t low, uint32_t high)
 {
 	return (uint64_t)high << 32 | low;

@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "cloister/array.h"
 #include "cloister/cleanup.h"
 #include "cloister/path.h"
 
@@ -74,21 +75,9 @@ struct walk {
 	size_t way_room;
 };
 
-/* The array with room for one more of size bytes each, maybe elsewhere; NULL: no memory, and the array is as before. */
-static void *grow(void *array, size_t *room, size_t used, size_t size)
-{
-	if (used < *room)
-		return array;
-	size_t more = *room * 2 + 64;
-	void *larger = reallocarray(array, more, size);
-	if (larger != NULL)
-		*room = more;
-	return larger;
-}
-
 static int push(struct walk *walk, const char *name)
 {
-	struct step *left = grow(walk->left, &walk->room, walk->n, sizeof(*left));
+	struct step *left = cloister_array_grow(walk->left, &walk->room, walk->n, sizeof(*left));
 
 	if (left == NULL)
 		return -ENOMEM;
@@ -159,7 +148,7 @@ static int go_up(struct walk *walk)
 static int go_down(struct walk *walk, const char *name)
 {
 	struct stat st;
-	ino_t *way = grow(walk->way, &walk->way_room, walk->level, sizeof(*way));
+	ino_t *way = cloister_array_grow(walk->way, &walk->way_room, walk->level, sizeof(*way));
 
 	if (way == NULL)
 		return -ENOMEM;

@@ -163,19 +163,28 @@ int cloister_verify_namespaces(const struct cloister_plan *plan, struct cloister
 	snprintf(init, sizeof(init), "%d", (int)session->init);
 	for (size_t i = 0; i < CLOISTER_NAMESPACE_KINDS; i++) {
 		const struct cloister_namespace_kind *kind = &cloister_namespace_kinds[i];
-		uint64_t *theirs = &session->namespace_inodes[i], *ours = &session->host_namespace_inodes[i];
+		bool own = (plan->namespaces & kind->flag) != 0;
+		uint64_t theirs = 0, ours = 0;
 
-		if (!(plan->namespaces & kind->flag))
+		/* Who enters by a plan without a user namespace has the host's ids: then init must be in the host's. */
+		if (!own && !(plan->privileged && kind->flag == CLONE_NEWUSER))
 			continue;
-		int r = cloister_namespace_inode("self", kind, ours);
+		int r = cloister_namespace_inode("self", kind, &ours);
 		/* Init is not dumpable: only one with CAP_SYS_PTRACE over it, root, may look. */
 		if (r == 0 && plan->privileged)
-			r = cloister_namespace_inode(init, kind, theirs);
+			r = cloister_namespace_inode(init, kind, &theirs);
 		if (r < 0)
 			return cloister_fail(err, -r, "verify", kind->name, "cannot tell which namespace it is");
-		if (*ours == *theirs)
+		if (own && ours == theirs)
 			return cloister_fail(err, EPERM, "verify", kind->name,
 			                     "the session is in the host's namespace");
+		if (!own && ours != theirs)
+			return cloister_fail(err, EPERM, "verify", kind->name,
+			                     "the session is in a namespace that its plan does not name");
+		if (!own)
+			continue;
+		session->namespace_inodes[i] = theirs;
+		session->host_namespace_inodes[i] = ours;
 	}
 	return plan->privileged ? remember_root(session, err) : 0;
 }

@@ -62,6 +62,10 @@ int cloister_path_make_strictly(int directory, const char *path, mode_t kind);
  */
 int cloister_path_make_directory(int root, const char *path, mode_t mode);
 
+/* A new file (mode 0644, less the umask) at a path below root, whose directory is there: its descriptor, for writing.
+ * -EEXIST where there is anything, a link too. */
+int cloister_path_create_file(int root, const char *path);
+
 /*
  * Likewise, with an empty regular file (mode 0644) as the last component. An existing one is taken as it is, a symlink
  * too: the descriptor is then of the link itself, and what is mounted there hides it.

@@ -54,6 +54,10 @@ int cloister_landlock_enter(int ruleset);
 /* RLIMIT_CORE to 0, hard and soft: a core file of a session process must not reach the host's core_pattern handler. */
 int cloister_no_core(void);
 
+/* RLIMIT_NOFILE as far as the hard limit lets it: for a process that holds a descriptor for each of many, and executes
+ * nothing, since what it executes would have it, too. */
+void cloister_raise_descriptor_limit(void);
+
 /* What a process has, read back from the kernel, for verification and for `cloister doctor`. */
 struct cloister_privileges {
 	uint64_t effective, permitted, inheritable, bounding, ambient;

@@ -16,25 +16,25 @@ KINDS = {
                           "setuid setgid setgroups keyctl",
 }
 KIND_OF = {call: kind for kind, calls in KINDS.items() for call in calls.split()}
-# What is not a call by its name: ends of processes and their memory, which a signal or the last close brings.
-OTHERS = (("exc_page_fault", "processes and their memory"), ("do_group_exit", "processes and their memory"),
-          ("copy_net_ns", "namespaces"), ("create_user_ns", "namespaces"), ("copy_mnt_ns", "namespaces"),
-          ("create_new_namespaces", "namespaces"), ("cleanup_mnt", "mounts"))
+# Whatever call they are in: clone3(2) makes namespaces, and closing a descriptor may end a mount.
+ANYWHERE = {"copy_net_ns": "namespaces", "create_user_ns": "namespaces", "copy_mnt_ns": "namespaces",
+            "create_new_namespaces": "namespaces", "cleanup_mnt": "mounts"}
+# In no call at all: faults, and the end by a signal.
+WITHOUT_A_CALL = ("exc_page_fault", "do_group_exit")
 CALL = re.compile(r"(?:__x64_sys_|__do_sys_|__se_sys_|ksys_)(\w+?)(?:\.\w+)*$")
 
 
 def kind_of(frames):
     """frames: the innermost first."""
-    for name, kind in OTHERS[2:]:
+    for name, kind in ANYWHERE.items():
         if any(frame.startswith(name) for frame in frames):
             return kind
     for frame in reversed(frames):
         match = CALL.match(frame)
         if match and match.group(1) in KIND_OF:
             return KIND_OF[match.group(1)]
-    for name, kind in OTHERS[:2]:
-        if any(name in frame for frame in frames):
-            return kind
+    if any(name in frame for name in WITHOUT_A_CALL for frame in frames):
+        return "processes and their memory"
     if any("syscall" in frame.lower() for frame in frames):
         return "the way into the kernel, and other calls"
     return "the programs themselves"

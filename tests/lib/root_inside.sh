@@ -14,3 +14,22 @@ host_ids() {
 		awk '/^(Uid|Gid):/ {print $2, $3, $4, $5}' "$pid/status" 2>/dev/null
 	done | tr ' ' '\n' | sort -un
 }
+
+ROOT=/opt/rootfs/own
+# shellcheck disable=SC2034 # of the tests
+STATE=/var/lib/cloister/users
+
+# Made once: a test takes a copy.
+set_up() {
+	rootfs_make /opt/busybox
+	# useradd(8) gave each a range.
+	: >/etc/subuid
+	: >/etc/subgid
+}
+
+# rooted [LINE...]: iris is root in a BusyBox tree of her own.
+rooted() {
+	rm -rf "$ROOT"
+	cp -a /opt/busybox "$ROOT"
+	isolate iris "rootfs = $ROOT" 'users = root' "$@"
+}

@@ -33,6 +33,7 @@ test_networks() { in_tree networks; }
 test_pasta() { in_tree pasta pasta_is_nobody; }
 test_shared() { in_tree shared one_session_for_all_ways_in whoever_comes_first_starts_it tmux_detached_is_there_at_the_next_login; }
 test_users_root() { in_tree users_root; }
+test_users_root_outside() { in_tree users_root_outside; }
 test_users_root_packages() { in_tree users_root_packages apt_and_dpkg; }
 test_image_import() { in_tree image_import tarballs_of_every_compression docker_save oci_layout login_on_an_imported_image; }
 test_image_mmdebstrap() { in_tree image_mmdebstrap; }
